@@ -1,0 +1,260 @@
+/**
+ * A design: one driver or subsystem as a page of kernel pseudo-code, with the choices its authors argued about.
+ *
+ * `kernel(knobs)` only builds data. `boot` turns it into a machine: programs flattened, every name checked, every
+ * object that can ever exist in its place. Nothing of a design runs after boot.
+ */
+import {
+  type Block,
+  type Instruction,
+  type KernelState,
+  type Machine,
+  type Operand,
+  type ThreadSpec,
+  settle,
+} from './machine.ts';
+import { inAtomic, ops, routines, schema } from './objects/index.ts';
+import type { Call } from './objects/user.ts';
+import { compile } from './program.ts';
+import { bootState } from './schema.ts';
+
+/** The names of all properties, fixed: traces, reports and tests agree on them. */
+export const PROPERTIES = [
+  'fence-signals',
+  'no-alloc-in-signalling',
+  'no-deadlock',
+  'lock-order',
+  'no-livelock',
+  'innocent-not-punished',
+  'implicit-sync',
+  'no-stale-access',
+  'contents-kept',
+  'ttm-state',
+  'no-needless-work',
+  'no-leak',
+  'api-contract',
+] as const;
+export type PropertyName = (typeof PROPERTIES)[number];
+
+export type Knobs = Readonly<Record<string, string>>;
+/** What each user process calls, in order, as text: `user0: ['submit(bo0)', 'munmap(r0)']`. */
+export type Workload = Readonly<Record<string, readonly string[]>>;
+
+/** A system call that user processes may make: its parameters with the values they may take, and its code. */
+export interface CallSpec {
+  readonly params: Readonly<Record<string, readonly string[]>>;
+  readonly body: Block;
+}
+export const ioctl = (params: Readonly<Record<string, readonly string[]>>, body: Block): CallSpec => ({ params, body });
+
+/** A kernel thread that begins, and one that possibly never does. */
+export const must = (program: Block): ThreadSpec => ({ kind: 'kernel', begins: 'must', program });
+export const may = (program: Block): ThreadSpec => ({ kind: 'kernel', begins: 'may', program });
+
+export interface Kernel {
+  /** Rows by slice: `{ locks: { 'mn.lock': {} }, fences: { job: {} } }`. Workers, timers, rings and users bring their own. */
+  readonly objects?: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+  readonly threads: Readonly<Record<string, ThreadSpec>>;
+  readonly routines?: Readonly<Record<string, Block>>;
+  readonly calls?: Readonly<Record<string, CallSpec>>;
+  /** The bound of the exhaustive search: what the processes call there. */
+  readonly workload?: Workload;
+}
+
+/** What the harness must find for some settings. The first expectation whose `when` fits a setting speaks for it. */
+export interface Expectation {
+  /** Knob values, one or several each; a knob left out may stand anywhere. */
+  readonly when: Readonly<Record<string, string | readonly string[]>>;
+  /** Must be convicted by each of these. */
+  readonly convicts?: readonly PropertyName[];
+  /** Must not be convicted by these. */
+  readonly spares?: readonly PropertyName[];
+  /** Nothing at all may be found. */
+  readonly acquits?: true;
+  /** Situations that must have been reached for the verdict to count. */
+  readonly witnesses?: readonly string[];
+  /** The argument in a sentence, with its source. */
+  readonly because: string;
+}
+
+export interface Design {
+  readonly name: string;
+  /** The claim, as the mail or document makes it. */
+  readonly title: string;
+  /** Where the argument stands: mails, kernel documents, kernel files, rule ids. */
+  readonly sources: readonly string[];
+  /** The choices, tamest value first. */
+  readonly knobs: Readonly<Record<string, readonly string[]>>;
+  readonly kernel: (knobs: Knobs) => Kernel;
+  readonly expect: readonly Expectation[];
+}
+
+/** Declare a design; the knobs that `kernel` receives are typed by the values declared. */
+export function design<const K extends Readonly<Record<string, readonly string[]>>>(spec: {
+  readonly name: string;
+  readonly title: string;
+  readonly sources: readonly string[];
+  readonly knobs: K;
+  readonly kernel: (knobs: { readonly [N in keyof K]: K[N][number] }) => Kernel;
+  readonly expect: readonly (Omit<Expectation, 'when'> & {
+    readonly when: { readonly [N in keyof K]?: K[N][number] | readonly K[N][number][] };
+  })[];
+}): Design {
+  return spec as unknown as Design;
+}
+
+/** Every setting of the knobs, tamest first, the last knob turning fastest. */
+export function settings(of: Design): Knobs[] {
+  return Object.entries(of.knobs).reduce<Knobs[]>(
+    (all, [knob, values]) => all.flatMap((knobs) => values.map((value) => ({ ...knobs, [knob]: value }))),
+    [{}],
+  );
+}
+
+/** As a person writes it: `memory=embedded on_failure=retry`. */
+export const showKnobs = (knobs: Knobs): string =>
+  Object.entries(knobs)
+    .map(([knob, value]) => `${knob}=${value}`)
+    .join(' ');
+
+/** The expectation that speaks for a setting, or nothing: then the verdict is an open question. */
+export function expected(of: Design, knobs: Knobs): Expectation | undefined {
+  return of.expect.find(({ when }) =>
+    Object.entries(when).every(([knob, value]) => [value].flat().includes(knobs[knob] ?? '')),
+  );
+}
+
+/**
+ * The knobs in full: what is left out stands at its tamest value.
+ * @throws when a knob or a value is unknown; the error lists what exists.
+ */
+export function fullKnobs(of: Design, given: Knobs): Knobs {
+  for (const [knob, value] of Object.entries(given)) {
+    const values = of.knobs[knob];
+    if (!values)
+      throw new Error(`${of.name} has no knob "${knob}"; there are: ${Object.keys(of.knobs).join(', ') || 'none'}`);
+    if (!values.includes(value))
+      throw new Error(`${of.name}: knob ${knob} cannot be "${value}"; it can be: ${values.join(', ')}`);
+  }
+  return Object.fromEntries(Object.entries(of.knobs).map(([knob, values]) => [knob, given[knob] ?? values[0] ?? '']));
+}
+
+/** A booted design: the machine, and what a workload may consist of. */
+export interface Booted {
+  readonly design: Design;
+  readonly knobs: Knobs;
+  readonly machine: Machine;
+  readonly calls: Readonly<Record<string, CallSpec>>;
+  /** The workload of the exhaustive search. */
+  readonly workload: Workload;
+}
+
+/**
+ * Build the machine of one setting.
+ * @throws when the design names a lock, fence, routine, label or value that does not exist, listing what does.
+ */
+export function boot(of: Design, given: Knobs = {}): Booted {
+  const knobs = fullKnobs(of, given);
+  const kernel = of.kernel(knobs);
+  const calls = kernel.calls ?? {};
+  const blocks: Record<string, Block> = { ...routines };
+  const add = (name: string, block: Block): void => {
+    if (name in blocks) throw new Error(`${of.name}: "${name}" is declared twice among routines, calls and threads`);
+    blocks[name] = block;
+  };
+  for (const [name, block] of Object.entries(kernel.routines ?? {})) add(name, block);
+  for (const [name, { body }] of Object.entries(calls)) add(name, body);
+  for (const [name, { program }] of Object.entries(kernel.threads)) add(name, program);
+
+  const given_rows: Record<string, Record<string, Record<string, unknown>>> = {};
+  const merge = (
+    slices: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>,
+  ): void => {
+    for (const [slice, rows] of Object.entries(slices))
+      for (const [row, start] of Object.entries(rows))
+        (given_rows[slice] ??= {})[row] = { ...given_rows[slice]?.[row], ...start };
+  };
+  for (const [name, { rows }] of Object.entries(kernel.threads)) merge(rows?.(name) ?? {});
+  merge(kernel.objects ?? {});
+  const threads = Object.fromEntries(
+    Object.entries(kernel.threads).map(([name, { atomic }]) => [
+      name,
+      {
+        frames: [{ routine: name, pc: 0, vars: { me: name } }],
+        ret: '0',
+        begun: false,
+        held: atomic ? [inAtomic('interrupt context')] : [],
+      },
+    ]),
+  );
+  const state = bootState(schema, { ...given_rows, threads }) as unknown as KernelState;
+  state.facts = [];
+  const programs = Object.fromEntries(
+    Object.entries(blocks).map(([name, block]) => [name, compile(`${of.name}: ${name}`, block)]),
+  );
+  const machine: Machine = { ops, schema, threads: kernel.threads, programs, boot: state };
+  for (const [name, program] of Object.entries(programs))
+    if (!(name in routines)) checkNames(`${of.name}: ${name}`, program, machine);
+  for (const thread of Object.keys(kernel.threads)) settle(machine, state, thread);
+  state.facts = [];
+  const booted: Booted = { design: of, knobs, machine, calls, workload: kernel.workload ?? {} };
+  start(booted, booted.workload);
+  return booted;
+}
+
+/** Every operand that names an object names one that exists; '$x' is checked when it runs. */
+function checkNames(where: string, program: readonly Instruction[], machine: Machine): void {
+  for (const line of program) {
+    const op = machine.ops[line.op];
+    if (!op) throw new Error(`${where}: unknown instruction "${line.op}"`);
+    const rows = (
+      line.op === 'call' ? [['routines', line['routine']]] : (op.touches?.(line) ?? [])
+    ) as readonly (readonly [string, Operand])[];
+    for (const [slice, row] of rows) {
+      if (typeof row !== 'string')
+        throw new Error(`${where}: ${line.op} wants a name of ${slice}, not ${JSON.stringify(row)}`);
+      if (row.startsWith('$')) continue;
+      const there = Object.keys(
+        slice === 'routines' ? machine.programs : ((machine.boot as unknown as Record<string, object>)[slice] ?? {}),
+      );
+      if (!there.includes(row))
+        throw new Error(
+          `${where}: ${line.op} names unknown ${slice} "${row}"; there are: ${there.join(', ') || 'none'}`,
+        );
+    }
+  }
+}
+
+/** The boot state with this workload ahead of it: a fresh, unfrozen state that the caller may assign to. */
+export function start(booted: Booted, workload: Workload): KernelState {
+  const state = structuredClone(booted.machine.boot);
+  for (const [user, calls] of Object.entries(workload)) {
+    const row = state.users[user];
+    if (!row) throw new Error(`unknown user "${user}"; there are: ${Object.keys(state.users).join(', ') || 'none'}`);
+    row.todo = calls.map((text) => parseCall(booted, text));
+  }
+  return state;
+}
+
+/** `submit(bo0, bo1)` as data. @throws when the call, or a value of a parameter, does not exist, listing what does. */
+export function parseCall(booted: Booted, text: string): Call {
+  const [, call, list] = /^\s*(\w+)\s*\(([^()]*)\)\s*$/.exec(text) ?? [];
+  if (call === undefined || list === undefined) throw new Error(`"${text}" is not a call like submit(bo0)`);
+  const spec = Object.hasOwn(booted.calls, call) ? booted.calls[call] : undefined;
+  if (!spec)
+    throw new Error(
+      `${booted.design.name} has no call "${call}"; there are: ${Object.keys(booted.calls).join(', ') || 'none'}`,
+    );
+  const values = list.trim() === '' ? [] : list.split(',').map((value) => value.trim());
+  const params = Object.entries(spec.params);
+  if (values.length !== params.length)
+    throw new Error(
+      `${call} takes ${params.length} arguments (${params.map(([name]) => name).join(', ')}), not ${values.length}`,
+    );
+  const odd = params.findIndex(([, domain], at) => !domain.includes(values[at] ?? ''));
+  if (odd >= 0)
+    throw new Error(
+      `${call}: ${params[odd]?.[0]} cannot be "${values[odd]}"; it can be: ${params[odd]?.[1].join(', ')}`,
+    );
+  return { call, with: Object.fromEntries(params.map(([name], at) => [name, values[at] ?? ''])) };
+}

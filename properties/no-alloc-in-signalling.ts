@@ -1,0 +1,71 @@
+/**
+ * no-alloc-in-signalling: nothing that a published fence still needs may allocate with direct reclaim.
+ *
+ * Judged twice. By the annotations: an allocation between dma_fence_begin_signalling and _end. And without any: by who
+ * really owes the signal, following the promise of every published fence through all that its debtor waits for.
+ */
+import { opens } from '../model/case.ts';
+import type { KernelState, Machine } from '../model/machine.ts';
+import { type Property } from './property.ts';
+
+/** Published fences that cannot signal before this thread has moved, with how each comes to need it. */
+export function neededBy(
+  machine: Machine,
+  kernel: KernelState,
+  thread: string,
+): { fence: string; via: readonly string[] } | undefined {
+  const pending = Object.entries(kernel.fences).filter(
+    ([, row]) => row.published && row.initialised && !row.signaled && row.promisedBy !== null,
+  );
+  if (pending.length === 0) return undefined;
+  const direct = pending.find(([, row]) => row.promisedBy === thread);
+  if (direct) return { fence: direct[0], via: [thread] };
+  const now = opens(machine, kernel);
+  for (const [fence, { promisedBy }] of pending) {
+    const via = [promisedBy as string];
+    for (;;) {
+      const open = now[via.at(-1) as string];
+      const next =
+        open?.kind === 'blocked' && open.wait.bounded === undefined && !open.wait.any ? open.wait.owedBy : [];
+      if (next.includes(thread)) return { fence, via: [...via, thread] };
+      if (next[0] === undefined || via.includes(next[0])) break;
+      via.push(next[0]);
+    }
+  }
+  return undefined;
+}
+
+export const noAllocInSignalling: Property = {
+  name: 'no-alloc-in-signalling',
+  says: 'nothing that a published fence still needs in order to signal may allocate with direct reclaim',
+  sources: ['drivers/dma-buf/dma-fence.c', 'F-10', 'L-22..L-26', 'S-A1'],
+  hears: ['allocates'],
+  step({ machine, kernel, thread, facts }) {
+    const alloc = facts.find((fact) => fact.kind === 'allocates' && fact.direct);
+    if (alloc?.kind !== 'allocates') return undefined;
+    const { gfp, what } = alloc;
+    const needed = neededBy(machine, kernel, thread);
+    if (needed) {
+      const via =
+        needed.via.length === 1
+          ? `${thread} owes ${needed.fence}`
+          : `${needed.fence} needs ${needed.via.join(', which waits for ')}`;
+      return {
+        property: 'no-alloc-in-signalling',
+        kind: 'owed',
+        what: `${thread} allocates ${what} with ${gfp} while ${via}: the allocation may wait for that very fence`,
+        links: [],
+        rules: ['L-23', 'L-24'],
+      };
+    }
+    const section = kernel.threads[thread]?.held.find((held) => held.kind === 'signalling');
+    if (!section) return undefined;
+    return {
+      property: 'no-alloc-in-signalling',
+      kind: 'annotated',
+      what: `${thread} allocates ${what} with ${gfp} inside a signalling section`,
+      links: [],
+      rules: ['F-10'],
+    };
+  },
+};

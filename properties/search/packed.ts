@@ -1,0 +1,123 @@
+/**
+ * Packed states: one whole number per slot of the schema.
+ *
+ * Every value is interned: a slot holds the number of its value among the values seen in that field. Numbers depend
+ * on the order of discovery and never leave the process; fingerprints are made of the content (slot path and
+ * canonical text), so they agree across runs and processes.
+ */
+import { type Schema, type Slot, canonical, misfit, read, slotsOf } from '../../model/schema.ts';
+
+type Values = Record<string, unknown>;
+
+/** The values seen in one field, and their numbers. */
+class Interned {
+  readonly texts: string[] = [];
+  readonly values: unknown[] = [];
+  private readonly numbers = new Map<string, number>();
+
+  number(value: unknown, check: (value: unknown) => void): number {
+    const text = canonical(value);
+    const known = this.numbers.get(text);
+    if (known !== undefined) return known;
+    check(value);
+    const number = this.texts.length;
+    this.numbers.set(text, number);
+    this.texts.push(text);
+    this.values.push(JSON.parse(text));
+    return number;
+  }
+}
+
+/** FNV-1a with a final mix, 32 bits; `seed` makes independent lanes. */
+function hash(text: string, seed: number): number {
+  let h = (0x811c9dc5 ^ seed) | 0;
+  for (let at = 0; at < text.length; at += 1) h = Math.imul(h ^ text.charCodeAt(at), 0x01000193);
+  h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
+  h = Math.imul(h ^ (h >>> 15), 0x846ca68b);
+  return h ^ (h >>> 16);
+}
+
+/** The packed layout of one machine's states. */
+export class Packing {
+  readonly slots: readonly Slot[];
+  /** Slot number by path, joined with a character no name may contain. */
+  readonly slotAt: ReadonlyMap<string, number>;
+  private readonly fields: readonly Interned[];
+  private readonly high: Int32Array[];
+  private readonly low: Int32Array[];
+  private readonly rows: (table: string) => readonly string[];
+  private readonly template: string;
+  readonly schema: Schema;
+
+  constructor(schema: Schema, boot: object) {
+    this.schema = schema;
+    this.slots = slotsOf(schema, boot as Values);
+    this.slotAt = new Map(this.slots.map(({ path }, at) => [path.join('\0'), at]));
+    const byField = new Map<string, Interned>();
+    this.fields = this.slots.map(({ path }) => {
+      const field = path.length === 3 ? `${path[0]}.${path[2]}` : (path[0] ?? '');
+      const known = byField.get(field) ?? new Interned();
+      byField.set(field, known);
+      return known;
+    });
+    this.high = this.slots.map(() => new Int32Array(0));
+    this.low = this.slots.map(() => new Int32Array(0));
+    this.rows = (table) => Object.keys((boot as Values)[table] ?? {});
+    this.template = JSON.stringify(boot);
+  }
+
+  get width(): number {
+    return this.slots.length;
+  }
+
+  /** The number of this value in this slot. @throws when the value does not fit the field. */
+  intern(slot: number, value: unknown): number {
+    const { path, kind } = this.slots[slot] as Slot;
+    return (this.fields[slot] as Interned).number(value, (odd) => {
+      const why = misfit(kind, odd, this.rows);
+      if (why) throw new Error(`${path.join('.')}: ${why}`);
+    });
+  }
+  /** The value behind a number; shared, not to be assigned to. */
+  value(slot: number, id: number): unknown {
+    return (this.fields[slot] as Interned).values[id];
+  }
+  /** A copy of the value that may be assigned to. */
+  fresh(slot: number, id: number): unknown {
+    const value = (this.fields[slot] as Interned).values[id];
+    return value !== null && typeof value === 'object'
+      ? JSON.parse((this.fields[slot] as Interned).texts[id] as string)
+      : value;
+  }
+
+  /** Two 32-bit lanes of this slot holding this value; a state's fingerprint is the xor over its slots. */
+  keyHigh(slot: number, id: number): number {
+    return this.key(this.high, slot, id, 0x9e3779b9);
+  }
+  keyLow(slot: number, id: number): number {
+    return this.key(this.low, slot, id, 0x85ebca6b);
+  }
+  private key(lane: Int32Array[], slot: number, id: number, seed: number): number {
+    let known = lane[slot] as Int32Array;
+    const texts = (this.fields[slot] as Interned).texts;
+    if (id >= known.length) {
+      const path = (this.slots[slot] as Slot).path.join('\0');
+      known = Int32Array.from(texts, (text) => hash(`${path}\0${text}`, seed));
+      lane[slot] = known;
+    }
+    return known[id] as number;
+  }
+
+  pack(state: object): Int32Array {
+    return Int32Array.from(this.slots, ({ path }, slot) => this.intern(slot, read(state, path)));
+  }
+  /** The plain state, constants and all; its own, free to assign to. */
+  unpack<S extends object>(words: Int32Array, at = 0): S {
+    const state = JSON.parse(this.template) as Values;
+    this.slots.forEach(({ path }, slot) => {
+      const owner = path.slice(0, -1).reduce((in_, key) => in_[key] as Values, state);
+      owner[path.at(-1) as string] = this.fresh(slot, words[at + slot] as number);
+    });
+    return state as S;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The set of states seen: every state in full, found by a 64-bit fingerprint, and compared word by word when the
+ * fingerprints agree. Nothing is ever taken for seen that was not: the count is exact.
+ */
+export class StateStore {
+  /** All states, one after another. */
+  words: Int32Array;
+  count = 0;
+  private readonly width: number;
+  /** Pairs of (high lane, state number + 1); a zero second entry is free. */
+  private table: Int32Array;
+  private lows: Int32Array;
+  private highs: Int32Array;
+  private mask: number;
+
+  constructor(width: number) {
+    this.width = width;
+    this.words = new Int32Array(width * 1024);
+    this.lows = new Int32Array(1024);
+    this.highs = new Int32Array(1024);
+    this.table = new Int32Array(4096 * 2);
+    this.mask = 4095;
+  }
+
+  /** Bytes held. */
+  get bytes(): number {
+    return this.words.byteLength + this.table.byteLength + this.lows.byteLength + this.highs.byteLength;
+  }
+  high(state: number): number {
+    return this.highs[state] as number;
+  }
+  low(state: number): number {
+    return this.lows[state] as number;
+  }
+
+  /** The number of the state that stands in `candidate` at 0; a new one is `count - 1` afterwards. */
+  add(candidate: Int32Array, high: number, low: number): number {
+    if ((this.count + 1) * 2 > this.mask) this.grow();
+    for (let probe = (low ^ Math.imul(high, 0x9e3779b1)) & this.mask; ; probe = (probe + 1) & this.mask) {
+      const number = this.table[probe * 2 + 1] as number;
+      if (number === 0) return this.insert(candidate, high, low, probe);
+      if (this.table[probe * 2] === high && this.lows[number - 1] === low && this.same(candidate, number - 1))
+        return number - 1;
+    }
+  }
+
+  private same(candidate: Int32Array, state: number): boolean {
+    const at = state * this.width;
+    for (let slot = 0; slot < this.width; slot += 1) if (this.words[at + slot] !== candidate[slot]) return false;
+    return true;
+  }
+  private insert(candidate: Int32Array, high: number, low: number, probe: number): number {
+    const state = this.count;
+    this.count += 1;
+    if (this.count * this.width > this.words.length) this.words = enlarged(this.words);
+    if (this.count > this.lows.length) {
+      this.lows = enlarged(this.lows);
+      this.highs = enlarged(this.highs);
+    }
+    this.words.set(candidate, state * this.width);
+    this.lows[state] = low;
+    this.highs[state] = high;
+    this.table[probe * 2] = high;
+    this.table[probe * 2 + 1] = state + 1;
+    return state;
+  }
+  private grow(): void {
+    const old = this.table;
+    this.mask = this.mask * 2 + 1;
+    this.table = new Int32Array((this.mask + 1) * 2);
+    for (let at = 0; at < old.length; at += 2) {
+      const number = old[at + 1] as number;
+      if (number === 0) continue;
+      let probe = ((this.lows[number - 1] as number) ^ Math.imul(old[at] as number, 0x9e3779b1)) & this.mask;
+      while (this.table[probe * 2 + 1] !== 0) probe = (probe + 1) & this.mask;
+      this.table[probe * 2] = old[at] as number;
+      this.table[probe * 2 + 1] = number;
+    }
+  }
+}
+
+/** The same numbers with room for as many again. */
+export function enlarged(array: Int32Array): Int32Array {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
