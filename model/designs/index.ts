@@ -2,5 +2,6 @@
 import type { Design } from '../design.ts';
 import { canaryAbba } from './canary-abba.ts';
 import { canarySignalForgotten } from './canary-signal-forgotten.ts';
+import { notifierWaitsFence } from './notifier-waits-fence.ts';
 
-export const designs: readonly Design[] = [canaryAbba, canarySignalForgotten];
+export const designs: readonly Design[] = [canaryAbba, canarySignalForgotten, notifierWaitsFence];

@@ -1,27 +1,37 @@
 /**
- * Buffer objects: where the contents are, who may still reach the old place, and what is in them.
+ * Buffer objects: where the contents are, who may still reach the old memory, and what is in it.
  *
- * Contents are a tag, the name of the last writer, not bytes. A device reaches a buffer through a mapping that was
- * made for one place; it does not notice by itself that the buffer has moved. The tt has the three states of the
- * 2021 discussion: limbo (no pages yet), populated, swapped (drivers/gpu/drm/ttm/ttm_tt.c; B2..B4, B12, B18).
+ * Contents are a tag, the name of the last writer, not bytes. A buffer has up to three memories: the pages of its tt,
+ * VRAM, and the copy in swap; a move says which of them the data went to. The tt has the three states of the 2021
+ * discussion: limbo (no pages yet), populated, swapped (drivers/gpu/drm/ttm/ttm_tt.c; B2..B4, B12, B18). A device
+ * reaches a buffer through page tables that were made once: it does not notice that the memory behind them is gone.
  */
-import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { type Kept, constant, maybe, oneOf, table, whole } from '../schema.ts';
+import { pendingFences } from './resv.ts';
 
 export const PLACES = ['SYSTEM', 'TT', 'VRAM', 'PRIV'] as const;
+/** Where a buffer may be put. All but VRAM use the pages of the tt; PRIV means whatever the driver says (B5.1..B5.6). */
 export type Place = (typeof PLACES)[number];
 const fields = {
   bos: table({
-    place: oneOf(...PLACES),
+    /** No place at all is `bo->resource == NULL`: just created, or gutted (B2.1). */
+    place: maybe(oneOf(...PLACES)),
     tt: oneOf('limbo', 'populated', 'swapped'),
-    /** Who wrote last what is in the pages or in VRAM; 'zero' after a clear, 'stale' after somebody else's use. */
-    content: whole<string>('zero'),
-    /** The copy in swap. */
+    /** Who wrote last what is in the pages; means something only while they are populated. */
+    pages: whole<string>('zero'),
+    /** The same for VRAM, while the buffer is there. */
+    vram: whole<string>('zero'),
+    /** The copy in swap; kept until the pages have come back (B3.5, B3.6). */
     swap: whole<string | null>(null),
     /** What a reader must find: the last write that was ordered before. */
     expected: whole<string>('zero'),
-    /** The place the device's page tables still point to. */
-    mapped: maybe(oneOf(...PLACES)),
+    /** The memory that the device's page tables point to; 'freed' once it was taken away behind the device's back. */
+    mapped: maybe(oneOf('pages', 'VRAM', 'freed')),
+    /** New pages are cleared; otherwise they hold what another process left in them (TTM_TT_FLAG_ZERO_ALLOC, B4.2). */
+    zero_alloc: constant<boolean>(true),
+    /** May work of the device be under way while the buffer is in SYSTEM: i915 and xe say yes, vmwgfx and amdgpu no (B18.6). */
+    busy_in_system: constant<boolean>(false),
     size: constant<number>(1),
   }),
 };
@@ -42,23 +52,41 @@ declare module '../machine.ts' {
 }
 export const boRow = (kernel: KernelState, bo: string): BoRow => kernel.bos[bo] as BoRow;
 const onBo = ({ bo }: { bo: string }): [['bos', string]] => [['bos', bo]];
+const inVram = ({ place }: BoRow): boolean => place === 'VRAM';
+const complain = (kernel: KernelState, me: string, bo: string, rule: string, what: string): void =>
+  note(kernel, me, { kind: 'inconsistent', bo, rule, what });
 
-/** Why a device that reaches the buffer through its mapping reaches the wrong memory, or nothing. */
+/** Fences on the reservation of the same name that have not signalled: somebody still works with the buffer. */
+const busyWith = (kernel: KernelState, bo: string): string[] =>
+  kernel.resvs[bo] ? pendingFences(kernel, bo, 'BOOKKEEP') : [];
+
+/** Why a device that reaches the buffer through its page tables reaches the wrong memory, or nothing. */
 export function staleReason(kernel: KernelState, bo: string): string | null {
-  const { place, tt, mapped } = boRow(kernel, bo);
-  if (mapped === null) return `${bo} is not mapped any more`;
-  if (mapped !== place) return `${bo} has moved from ${mapped} to ${place}`;
-  if (place !== 'VRAM' && tt !== 'populated')
-    return `the pages of ${bo} are ${tt === 'swapped' ? 'swapped out' : 'gone'}`;
-  return null;
+  const row = boRow(kernel, bo);
+  switch (row.mapped) {
+    case null:
+      return `${bo} is not mapped any more`;
+    case 'freed':
+      return `the memory behind its mapping of ${bo} was taken away`;
+    case 'VRAM':
+      return null;
+    case 'pages':
+      return inVram(row) ? `${bo} has moved to VRAM and its mapping still leads to the old pages` : null;
+  }
 }
+/** Why the CPU finds nothing there, or nothing. */
+const absentReason = (row: BoRow, bo: string): string | null =>
+  inVram(row) || row.tt === 'populated'
+    ? null
+    : `${bo} has no pages: they are ${row.tt === 'swapped' ? 'swapped out' : 'not there yet'}`;
 
-/** Map the buffer for the device where it is now. */
+/** Map the buffer for the device where it is now. Pages that do not exist cannot be mapped. */
 export const device_map = instruction('device_map', (bo: string) => ({ bo }), {
   text: ({ bo }) => `bind(${bo})`,
   touches: onBo,
   run: (kernel, _me, { bo }) => {
-    boRow(kernel, bo).mapped = boRow(kernel, bo).place;
+    const row = boRow(kernel, bo);
+    row.mapped = inVram(row) ? 'VRAM' : row.tt === 'populated' ? 'pages' : 'freed';
   },
 });
 /** Take the mapping away: a later device access faults instead of reaching old memory. */
@@ -69,94 +97,185 @@ export const device_unmap = instruction('device_unmap', (bo: string) => ({ bo })
     boRow(kernel, bo).mapped = null;
   },
 });
-/** The device writes through its mapping. */
+/** Has the driver mapped it, and not unmapped it since? What became of the memory behind, it does not see. ret '1' or '0'. */
+export const device_is_mapped = instruction('device_is_mapped', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `${bo} is bound`,
+  touches: onBo,
+  run: (kernel, me, { bo }) => returns(kernel, me, boRow(kernel, bo).mapped === null ? '0' : '1'),
+});
+
+/** The device touches the buffer: is it the right memory, and is it the device's to touch (B18.1)? */
+function deviceTouches(kernel: KernelState, me: string, bo: string): boolean {
+  const { place, busy_in_system } = boRow(kernel, bo);
+  const stale = staleReason(kernel, bo);
+  note(kernel, me, { kind: 'accesses', bo, by: me, stale });
+  if (place === 'SYSTEM' && !busy_in_system)
+    complain(kernel, me, bo, 'B18.1', `${me} uses ${bo} while it is in SYSTEM, where TTM may take its pages at any time`);
+  return stale === null;
+}
+/** The device writes through its mapping. A write that went astray was still ordered: readers will miss it. */
 export const device_write = instruction('device_write', (bo: string, tag: string) => ({ bo, tag }), {
   text: ({ bo }) => `device writes ${bo}`,
   touches: onBo,
   run: (kernel, me, { bo, tag }) => {
-    const stale = staleReason(kernel, bo);
-    note(kernel, me, { kind: 'accesses', bo, by: me, stale });
-    boRow(kernel, bo).expected = tag;
-    if (stale === null) boRow(kernel, bo).content = tag;
+    const row = boRow(kernel, bo);
+    const reached = deviceTouches(kernel, me, bo);
+    row.expected = tag;
+    if (reached && row.mapped === 'VRAM') row.vram = tag;
+    else if (reached) row.pages = tag;
   },
 });
 
 const read = (kernel: KernelState, me: string, bo: string): void => {
-  const { content, expected } = boRow(kernel, bo);
-  note(kernel, me, { kind: 'reads', bo, by: me, got: content, expected });
+  const row = boRow(kernel, bo);
+  note(kernel, me, { kind: 'reads', bo, by: me, got: inVram(row) ? row.vram : row.pages, expected: row.expected });
 };
 /** The device reads through its mapping. */
 export const device_read = instruction('device_read', (bo: string) => ({ bo }), {
   text: ({ bo }) => `device reads ${bo}`,
   touches: onBo,
   run: (kernel, me, { bo }) => {
-    const stale = staleReason(kernel, bo);
-    note(kernel, me, { kind: 'accesses', bo, by: me, stale });
-    if (stale === null) read(kernel, me, bo);
+    if (deviceTouches(kernel, me, bo)) read(kernel, me, bo);
   },
 });
-/** The CPU reads the buffer, wherever it is; swapped pages must have come back before. */
+/** The CPU reads the buffer where it is; its fault handler must have brought the pages back before. */
 export const cpu_read = instruction('cpu_read', (bo: string) => ({ bo }), {
   text: ({ bo }) => `read(${bo})`,
   touches: onBo,
-  run: (kernel, me, { bo }) => read(kernel, me, bo),
+  run: (kernel, me, { bo }) => {
+    const stale = absentReason(boRow(kernel, bo), bo);
+    note(kernel, me, { kind: 'accesses', bo, by: me, stale });
+    if (stale === null) read(kernel, me, bo);
+  },
 });
 /** The CPU writes the buffer. */
 export const cpu_write = instruction('cpu_write', (bo: string, tag: string) => ({ bo, tag }), {
   text: ({ bo }) => `write(${bo})`,
   touches: onBo,
-  run: (kernel, _me, { bo, tag }) => {
-    boRow(kernel, bo).content = tag;
-    boRow(kernel, bo).expected = tag;
+  run: (kernel, me, { bo, tag }) => {
+    const row = boRow(kernel, bo);
+    const stale = absentReason(row, bo);
+    note(kernel, me, { kind: 'accesses', bo, by: me, stale });
+    row.expected = tag;
+    if (stale !== null) return;
+    if (inVram(row)) row.vram = tag;
+    else row.pages = tag;
   },
 });
 
-/** Give the buffer pages: limbo becomes zeroed pages, swapped pages come back with their contents (B3.2, B3.6). */
+/** Which of the three states is the tt in? ret 'limbo', 'populated' or 'swapped' (B3). */
+export const ttm_tt_state = instruction('ttm_tt_state', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `the state of ${bo}->ttm`,
+  touches: onBo,
+  run: (kernel, me, { bo }) => returns(kernel, me, boRow(kernel, bo).tt),
+});
+/** Where is the buffer? ret the place, or 'NULL' when it has no resource (B2.1). */
+export const ttm_bo_place = instruction('ttm_bo_place', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `${bo}->resource->mem_type`,
+  touches: onBo,
+  run: (kernel, me, { bo }) => returns(kernel, me, boRow(kernel, bo).place ?? 'NULL'),
+});
+
+function populate(kernel: KernelState, me: string, bo: string): void {
+  const row = boRow(kernel, bo);
+  if (row.tt === 'populated') return;
+  const fresh = row.zero_alloc ? 'zero' : 'stale';
+  Object.assign(row, { pages: row.tt === 'swapped' ? row.swap : fresh, swap: null, tt: 'populated' });
+  note(kernel, me, { kind: 'populated', bo, pages: row.size, needless: false });
+}
+/** Give the buffer pages: limbo gets fresh ones, swapped pages come back with their contents (B3.2, B3.6). */
 export const ttm_tt_populate = instruction('ttm_tt_populate', (bo: string) => ({ bo }), {
   text: ({ bo }) => `ttm_tt_populate(${bo}->ttm)`,
   touches: onBo,
   run: (kernel, me, { bo }) => {
-    const row = boRow(kernel, bo);
+    populate(kernel, me, bo);
     returns(kernel, me, '0');
-    if (row.tt === 'populated') return;
-    row.content = row.tt === 'swapped' ? (row.swap ?? 'zero') : 'zero';
-    row.swap = null;
-    row.tt = 'populated';
-    note(kernel, me, { kind: 'populated', bo, pages: row.size, needless: false });
   },
 });
-/** Copy the pages out and free them: first the copy, then the pages (B3.5). */
-export const ttm_tt_swapout = instruction('ttm_tt_swapout', (bo: string) => ({ bo }), {
-  text: ({ bo }) => `ttm_tt_swapout(${bo}->ttm)`,
+
+/** The pages go back to the pool, whoever still points to them (S-B2). */
+function freePages(kernel: KernelState, me: string, bo: string, tt: 'limbo' | 'swapped'): void {
+  const row = boRow(kernel, bo);
+  const busy = busyWith(kernel, bo);
+  if (busy.length > 0)
+    complain(kernel, me, bo, 'S-B2', `${me} frees the pages of ${bo} before ${busy.join(' and ')} signalled`);
+  if (row.mapped === 'pages') row.mapped = 'freed';
+  Object.assign(row, { tt, pages: 'zero' });
+}
+/** Give the pages up without a copy: their contents are gone (B3.4). */
+export const ttm_tt_unpopulate = instruction('ttm_tt_unpopulate', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `ttm_tt_unpopulate(${bo}->ttm)`,
   touches: onBo,
   run: (kernel, me, { bo }) => {
-    const row = boRow(kernel, bo);
-    if (row.place !== 'SYSTEM')
-      note(kernel, me, {
-        kind: 'inconsistent',
-        bo,
-        rule: 'B12.3',
-        what: `${bo} is swapped out although it is in ${row.place}`,
-      });
-    if (row.tt !== 'populated') return;
-    Object.assign(row, { swap: row.content, tt: 'swapped' });
+    if (boRow(kernel, bo).tt === 'populated') freePages(kernel, me, bo, 'limbo');
   },
 });
-/** Is there anything to swap: populated, in SYSTEM? ret '1' or '0'. */
-export const ttm_bo_swappable = instruction('ttm_bo_swappable', (bo: string) => ({ bo }), {
-  text: ({ bo }) => `${bo} is in SYSTEM and populated`,
+const swap_copy = instruction('ttm_tt_swap_copy', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `ttm_tt_swapout(${bo}->ttm) /* copies the pages */`,
   touches: onBo,
-  run: (kernel, me, { bo }) =>
-    returns(kernel, me, boRow(kernel, bo).place === 'SYSTEM' && boRow(kernel, bo).tt === 'populated' ? '1' : '0'),
-});
-/** Change the placement. The data must have been moved, or the pages be shared by both placements. */
-export const ttm_bo_assign_place = instruction('ttm_bo_assign_place', (bo: string, place: Place) => ({ bo, place }), {
-  text: ({ bo, place }) => `ttm_bo_assign_mem(${bo}, ${place})`,
-  touches: onBo,
-  run: (kernel, me, { bo, place }) => {
+  outcomes: () => ['copied', 'fails'],
+  run: (kernel, me, { bo }, outcome) => {
     const row = boRow(kernel, bo);
-    note(kernel, me, { kind: 'moved', bo, from: row.place, to: place });
-    row.place = place;
+    if (row.place !== 'SYSTEM')
+      complain(kernel, me, bo, 'B12.3', `${bo} is swapped out although it is in ${row.place ?? 'no place'}`);
+    if (row.mapped !== null)
+      complain(kernel, me, bo, 'B18.6', `${me} swaps ${bo} out while the device still maps its pages`);
+    returns(kernel, me, outcome === 'fails' ? '-ENOMEM' : '0');
+    if (outcome === 'copied' && row.tt === 'populated') row.swap = row.pages;
+  },
+});
+const swap_free = instruction('ttm_tt_swap_free', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `ttm_tt_unpopulate(${bo}->ttm) /* and keeps the copy */`,
+  touches: onBo,
+  run: (kernel, me, { bo }) => {
+    // A copy that failed was dropped: the pages stay, with their contents.
+    if (boRow(kernel, bo).swap !== null) freePages(kernel, me, bo, 'swapped');
+  },
+});
+/** Copy the pages out, then free them: what is written in between is lost. ret '0', or '-ENOMEM' and nothing changed (B3.5). */
+export const ttm_tt_swapout = (bo: string): Block => [swap_copy(bo), swap_free(bo)];
+
+/** The buffer is somewhere else from here on; a busy buffer does not become TTM's to swap (B18.6). */
+function place(kernel: KernelState, me: string, bo: string, to: Place): void {
+  const row = boRow(kernel, bo);
+  const busy = busyWith(kernel, bo);
+  if (to === 'SYSTEM' && row.place !== 'SYSTEM' && !row.busy_in_system && busy.length > 0)
+    complain(kernel, me, bo, 'B18.6', `${me} moves ${bo} to SYSTEM before ${busy.join(' and ')} signalled`);
+  note(kernel, me, { kind: 'moved', bo, from: row.place ?? 'NULL', to });
+  if (inVram(row) && to !== 'VRAM') {
+    if (row.mapped === 'VRAM') row.mapped = 'freed';
+    row.vram = 'zero';
+  }
+  row.place = to;
+}
+/** Change only the placement: the same pages serve both, or there was no place before (B2.5, rule 40 of the KUnit helpers). */
+export const ttm_bo_move_null = instruction('ttm_bo_move_null', (bo: string, to: Place) => ({ bo, to }), {
+  text: ({ bo, to }) => `ttm_bo_move_null(${bo}, ${to})`,
+  touches: onBo,
+  run: (kernel, me, { bo, to }) => {
+    const row = boRow(kernel, bo);
+    if (row.place !== null && (row.place === 'VRAM') !== (to === 'VRAM'))
+      complain(kernel, me, bo, 'B4.1', `${bo} goes from ${row.place} to ${to} and nobody copies its contents`);
+    place(kernel, me, bo, to);
+    returns(kernel, me, '0');
+  },
+});
+/** Move with a copy by the CPU: knows limbo (clear the destination) and swapped (bring the pages back first) (B4.3, B4.9). */
+export const ttm_bo_move_memcpy = instruction('ttm_bo_move_memcpy', (bo: string, to: Place) => ({ bo, to }), {
+  text: ({ bo, to }) => `ttm_bo_move_memcpy(${bo}, ${to})`,
+  touches: onBo,
+  run: (kernel, me, { bo, to }) => {
+    const row = boRow(kernel, bo);
+    returns(kernel, me, '0');
+    if (inVram(row) && to !== 'VRAM') {
+      populate(kernel, me, bo);
+      row.pages = row.vram;
+    } else if (!inVram(row) && to === 'VRAM') {
+      if (row.tt === 'swapped') populate(kernel, me, bo);
+      row.vram = row.tt === 'populated' ? row.pages : row.zero_alloc ? 'zero' : 'stale';
+      if (row.tt === 'populated') freePages(kernel, me, bo, 'limbo');
+    }
+    place(kernel, me, bo, to);
   },
 });
 
@@ -165,13 +284,18 @@ export const buffer: KernelObject = {
   ops: [
     device_map,
     device_unmap,
+    device_is_mapped,
     device_write,
     device_read,
     cpu_read,
     cpu_write,
+    ttm_tt_state,
+    ttm_bo_place,
     ttm_tt_populate,
-    ttm_tt_swapout,
-    ttm_bo_swappable,
-    ttm_bo_assign_place,
+    ttm_tt_unpopulate,
+    swap_copy,
+    swap_free,
+    ttm_bo_move_null,
+    ttm_bo_move_memcpy,
   ],
 };

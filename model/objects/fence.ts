@@ -121,6 +121,13 @@ export const sync_file_install = instruction('sync_file_install', (fence: string
   run: (kernel, me, { fence }) => publish(kernel, me, fence),
 });
 
+/** Look the fence up behind its descriptor: ret '0', or '-EBADF' before anybody installed it (SF-3). */
+export const sync_file_get_fence = instruction('sync_file_get_fence', (fence: string) => ({ fence }), {
+  text: ({ fence }) => `sync_file_get_fence(${fence})`,
+  touches: onFence,
+  run: (kernel, me, { fence }) => returns(kernel, me, fenceRow(kernel, fence).published ? '0' : '-EBADF'),
+});
+
 /** Record an error; only before the signal does anybody ever see it (F-39). */
 export const dma_fence_set_error = instruction(
   'dma_fence_set_error',
@@ -334,6 +341,7 @@ export const fence: KernelObject = {
     dma_fence_init,
     promise_passes_to,
     sync_file_install,
+    sync_file_get_fence,
     dma_fence_set_error,
     dma_fence_signal,
     dma_fence_enable_sw_signaling,

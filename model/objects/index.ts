@@ -11,6 +11,7 @@ import { memory } from './memory.ts';
 import { mm } from './mm.ts';
 import { resv } from './resv.ts';
 import { ringObject } from './ring.ts';
+import { scheduler } from './scheduler.ts';
 import { sync } from './sync.ts';
 import { timerObject } from './timer.ts';
 import { userObject } from './user.ts';
@@ -27,6 +28,7 @@ export const objects: readonly KernelObject[] = [
   mm,
   resv,
   ringObject,
+  scheduler,
   sync,
   timerObject,
   userObject,
@@ -51,6 +53,7 @@ export * from './memory.ts';
 export * from './mm.ts';
 export * from './resv.ts';
 export * from './ring.ts';
+export * from './scheduler.ts';
 export * from './sync.ts';
 export * from './timer.ts';
 export * from './user.ts';

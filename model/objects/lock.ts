@@ -6,7 +6,7 @@
  */
 import { type Instruction, type KernelObject, type KernelState, type Wait, instruction, note } from '../machine.ts';
 import { type Kept, constant, maybe, name, table, whole } from '../schema.ts';
-import { acquire, holds, inAtomic, might_sleep, release } from './context.ts';
+import { acquire, holds, inAtomic, might_sleep, probe, release } from './context.ts';
 
 const fields = {
   locks: table({
@@ -115,23 +115,26 @@ export const spin_unlock = instruction('spin_unlock', (lock: string) => ({ lock 
 });
 export const spin_unlock_irqrestore = spin_unlock;
 
+/** Who keeps a new reader out: the writer that has it, or those that wait already. */
+function writersWait(kernel: KernelState, lock: string): Wait | undefined {
+  const writer = ownerWait('rwsem', kernel, lock);
+  if (writer) return writer;
+  const { writers } = row(kernel, lock);
+  if (writers.length === 0) return undefined;
+  return {
+    on: 'rwsem',
+    object: lock,
+    owedBy: [...writers],
+    because: `${writers.join(', ')} already waits to write ${lock}`,
+  };
+}
+
 /** Take a semaphore for reading; waits for the writer that has it, and for writers that came before (A8.7). */
 export const down_read = instruction('down_read', (lock: string) => ({ lock }), {
   text: ({ lock }) => `down_read(&${lock})`,
   strong: true,
   touches: onLock,
-  waits: (kernel, _me, { lock }) => {
-    const writer = ownerWait('rwsem', kernel, lock);
-    if (writer) return writer;
-    const { writers } = row(kernel, lock);
-    if (writers.length === 0) return undefined;
-    return {
-      on: 'rwsem',
-      object: lock,
-      owedBy: [...writers],
-      because: `${writers.join(', ')} already waits to write ${lock}`,
-    };
-  },
+  waits: (kernel, _me, { lock }) => writersWait(kernel, lock),
   run: (kernel, me, { lock }) => {
     might_sleep(kernel, me, `down_read(&${lock})`);
     row(kernel, lock).readers = [...row(kernel, lock).readers, me].sort();
@@ -156,14 +159,39 @@ export const down_read_trylock = instruction('down_read_trylock', (lock: string)
 export const up_read = instruction('up_read', (lock: string) => ({ lock }), {
   text: ({ lock }) => `up_read(&${lock})`,
   touches: onLock,
+  run: (kernel, me, { lock }) => dropRead(kernel, me, lock, `up_read(&${lock})`),
+});
+function dropRead(kernel: KernelState, me: string, lock: string, call: string): void {
+  const readers = [...row(kernel, lock).readers];
+  const at = readers.indexOf(me);
+  if (at >= 0) readers.splice(at, 1);
+  row(kernel, lock).readers = readers;
+  if (!release(kernel, me, lock, 'lock'))
+    note(kernel, me, { kind: 'misuse', rule: 'W-21', what: `${call} by ${me}, which does not hold it` });
+}
+
+/**
+ * Take a semaphore for reading through a recursion counter: the first reader takes it, later ones join past any writer
+ * that waits, the last one lets go (drivers/gpu/drm/amd/amdgpu/amdgpu_mn.c in 4.19; F1.1..F1.3). That is how a task
+ * may nest it. The hold is nobody's, so lockdep hears of the taking only, as with every non-owner hold.
+ */
+export const down_read_non_owner = instruction('down_read_non_owner', (lock: string) => ({ lock }), {
+  text: ({ lock }) => `if (atomic_inc_return(&${lock}.recursion) == 1) down_read_non_owner(&${lock})`,
+  strong: true,
+  touches: onLock,
+  waits: (kernel, _me, { lock }) => (row(kernel, lock).readers.length > 0 ? undefined : writersWait(kernel, lock)),
   run: (kernel, me, { lock }) => {
-    const readers = [...row(kernel, lock).readers];
-    const at = readers.indexOf(me);
-    if (at >= 0) readers.splice(at, 1);
-    row(kernel, lock).readers = readers;
-    if (!release(kernel, me, lock, 'lock'))
-      note(kernel, me, { kind: 'misuse', rule: 'W-21', what: `up_read(&${lock}) by ${me}, which does not hold it` });
+    might_sleep(kernel, me, `down_read_non_owner(&${lock})`);
+    row(kernel, lock).readers = [...row(kernel, lock).readers, me].sort();
+    const hold = { object: lock, kind: 'lock', mode: 'shared', try: false } as const;
+    probe(kernel, me, { ...hold, class: classOf(kernel, lock) });
+    acquire(kernel, me, { ...hold, class: '' });
   },
+});
+export const up_read_non_owner = instruction('up_read_non_owner', (lock: string) => ({ lock }), {
+  text: ({ lock }) => `if (atomic_dec_return(&${lock}.recursion) == 0) up_read_non_owner(&${lock})`,
+  touches: onLock,
+  run: (kernel, me, { lock }) => dropRead(kernel, me, lock, `up_read_non_owner(&${lock})`),
 });
 
 const queue_writer = instruction('queue_writer', (lock: string) => ({ lock }), {
@@ -231,6 +259,8 @@ export const lock: KernelObject = {
     down_read,
     down_read_trylock,
     up_read,
+    down_read_non_owner,
+    up_read_non_owner,
     queue_writer,
     take_write,
     up_write,

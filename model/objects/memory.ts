@@ -20,7 +20,7 @@ import {
 import { type Kept, constant, int, table, whole } from '../schema.ts';
 import { FS_RECLAIM, MMU_NOTIFIER, acquire, holdsKind, might_sleep, probe, release } from './context.ts';
 import { atomic_enter, atomic_exit } from './context.ts';
-import { call } from './flow.ts';
+import { call, if_ret } from './flow.ts';
 
 export const GFP = ['GFP_NOWAIT', 'GFP_ATOMIC', 'GFP_NOIO', 'GFP_NOFS', 'GFP_KERNEL'] as const;
 export type Gfp = (typeof GFP)[number];
@@ -30,8 +30,8 @@ const MOST_ELEMENTS = 8;
 const fields = {
   /** Registered shrinkers; `scan` is a routine that runs inside reclaim (A4). */
   shrinkers: table({ scan: constant<string>('') }),
-  /** Pages of processes that reclaim may unmap; `invalidate` is the notifier that is called first (A9). */
-  ranges: table({ invalidate: constant<string>('') }),
+  /** Pages of processes that reclaim may unmap; the notifier is called before and after they change (A9.2). */
+  ranges: table({ invalidate: constant<string>(''), invalidate_end: constant<string>('') }),
   /** Memory pools: `free` elements in reserve, and who must act for each other one to come back (A5). */
   mempools: table({ free: int(MOST_ELEMENTS), holders: whole<readonly string[]>([]) }),
 };
@@ -116,31 +116,48 @@ const reclaim_exit = instruction('reclaim_exit', () => ({}), {
     returns(kernel, me, '0');
   },
 });
-/** The pseudo-lock around every notifier call (N-1); `atomic` is the non-blockable form of the OOM reaper. */
+/** The pseudo-lock around the notifier calls: round those of start and those of end, not between them (N-1, A9.2). */
 const notifier_enter = instruction('notifier_enter', (range: string) => ({ range }), {
-  text: ({ range }) => `mmu_notifier_invalidate_range_start(${range})`,
+  text: ({ range }) => `lock_map_acquire(mmu_notifier) /* ${range} */`,
   local: true,
   run: (kernel, me) =>
     acquire(kernel, me, { object: MMU_NOTIFIER, class: MMU_NOTIFIER, kind: 'lock', mode: 'shared', try: false }),
 });
 const notifier_exit = instruction('notifier_exit', (range: string) => ({ range }), {
-  text: ({ range }) => `mmu_notifier_invalidate_range_end(${range})`,
+  text: ({ range }) => `lock_map_release(mmu_notifier) /* ${range} */`,
   local: true,
   run: (kernel, me) => {
     release(kernel, me, MMU_NOTIFIER, 'lock');
   },
 });
-/** munmap, mprotect, fork, migration, …: the notifier of this range runs on the caller's stack (A9.2, A9.3). */
-export const mmu_notifier_invalidate_range = (range: string): Block => [call('invalidate_range', { range })];
-const call_notifier = instruction('call_notifier', (range: string) => ({ range }), {
-  text: ({ range }) => `ops->invalidate(${range})`,
-  local: true,
-  touches: ({ range }) => [['ranges', range]],
-  run: (kernel, me, { range }) => {
-    const routine = kernel.ranges[range]?.invalidate ?? '';
-    if (routine !== '') pushCall(kernel, me, routine, { range });
-  },
-});
+export const mmu_notifier_invalidate_range_start = (range: string): Block => [
+  call('mmu_notifier_invalidate_range_start', { range }),
+];
+export const mmu_notifier_invalidate_range_end = (range: string): Block => [
+  call('mmu_notifier_invalidate_range_end', { range }),
+];
+/**
+ * munmap, mprotect, fork, migration, …: the notifier of this range runs on the caller's stack, before and after the
+ * page tables change (A9.2, A9.3). `between` is what else happens there; another pair may (A9.2).
+ */
+export const mmu_notifier_invalidate_range = (range: string, between: Block = []): Block => [
+  mmu_notifier_invalidate_range_start(range),
+  between,
+  mmu_notifier_invalidate_range_end(range),
+];
+const notifierCall = (opName: string, hook: 'invalidate' | 'invalidate_end') =>
+  instruction(opName, (range: string) => ({ range }), {
+    text: ({ range }) => `ops->${hook}(${range})`,
+    local: true,
+    touches: ({ range }) => [['ranges', range]],
+    run: (kernel, me, { range }) => {
+      const routine = kernel.ranges[range]?.[hook] ?? '';
+      returns(kernel, me, '0');
+      if (routine !== '') pushCall(kernel, me, routine, { range });
+    },
+  });
+const call_notifier = notifierCall('call_notifier', 'invalidate');
+const call_notifier_end = notifierCall('call_notifier_end', 'invalidate_end');
 const call_scan = instruction('call_scan', (shrinker: string) => ({ shrinker }), {
   text: ({ shrinker }) => `shrinker->scan_objects(${shrinker})`,
   local: true,
@@ -178,38 +195,73 @@ export const memalloc_scope_restore = instruction('memalloc_scope_restore', (gfp
   },
 });
 
+const takeElement = (kernel: KernelState, me: string, pool: string, holder: string): void => {
+  const row = kernel.mempools[pool] as { free: number; holders: readonly string[] };
+  row.free -= 1;
+  row.holders = [...row.holders, holder].sort();
+  returns(kernel, me, '0');
+};
+const onPool = ({ pool, holder }: { pool: string; holder: string }): [[string, string], [string, string]] => [
+  ['mempools', pool],
+  ['threads', holder],
+];
+
 /**
- * Take an element that was put aside before; waits until one comes back. Never allocates (A5.3, A5.4).
- * `holder` is the thread that must act for it to come back: the promise behind the element (A5.6).
+ * Take an element that was put aside before: ret '0', or '-ENOMEM' when all are out. Never allocates, never sleeps
+ * (A5.4). `holder` is the thread that must act for it to come back: the promise behind the element (A5.6).
  */
 export const mempool_alloc_preallocated = instruction(
   'mempool_alloc_preallocated',
   (pool: string, holder: string) => ({ pool, holder }),
   {
     text: ({ pool }) => `mempool_alloc_preallocated(&${pool})`,
-    touches: ({ pool, holder }) => [
-      ['mempools', pool],
-      ['threads', holder],
-    ],
-    waits: (kernel, _me, { pool }) => {
-      const { free, holders } = kernel.mempools[pool] as { free: number; holders: readonly string[] };
-      if (free > 0) return undefined;
-      return {
-        on: 'mempool',
-        object: pool,
-        owedBy: [...new Set(holders)],
-        any: true,
-        because: `${[...new Set(holders)].join(', ')} has the last elements of ${pool}`,
-      };
-    },
+    touches: onPool,
     run: (kernel, me, { pool, holder }) => {
-      const row = kernel.mempools[pool] as { free: number; holders: readonly string[] };
-      row.free -= 1;
-      row.holders = [...row.holders, holder].sort();
-      returns(kernel, me, '0');
+      if ((kernel.mempools[pool] as { free: number }).free === 0) returns(kernel, me, '-ENOMEM');
+      else takeElement(kernel, me, pool, holder);
     },
   },
 );
+const mempool_enter = instruction('mempool_enter', (pool: string, gfp: Gfp) => ({ pool, gfp }), {
+  text: ({ pool, gfp }) => `mempool_alloc(&${pool}, ${gfp})`,
+  touches: ({ pool }) => [['mempools', pool]],
+  outcomes: (kernel, me, { pool, gfp }) => {
+    const mask = scoped(kernel, me, gfp);
+    const inReserve = (kernel.mempools[pool] as { free: number }).free > 0;
+    return inReserve || !reclaims(mask) || alreadyReclaiming(kernel, me) ? ['ok'] : ['ok', ...victims(kernel, mask)];
+  },
+  run: (kernel, me, { pool, gfp }, outcome) => {
+    const mask = scoped(kernel, me, gfp);
+    const direct = reclaims(mask) && !alreadyReclaiming(kernel, me);
+    might_sleep(kernel, me, `mempool_alloc(&${pool}, ${gfp})`);
+    mightAlloc(kernel, me, mask);
+    note(kernel, me, { kind: 'allocates', gfp: mask, direct, what: `an element of ${pool}` });
+    if (outcome !== 'ok') reclaim(kernel, me, mask, outcome);
+  },
+});
+const mempool_wait = instruction('mempool_wait', (pool: string, holder: string) => ({ pool, holder }), {
+  text: ({ pool }) => `io_schedule_timeout(&${pool}->wait)`,
+  touches: onPool,
+  waits: (kernel, _me, { pool }) => {
+    const { free, holders } = kernel.mempools[pool] as { free: number; holders: readonly string[] };
+    if (free > 0) return undefined;
+    return {
+      on: 'mempool',
+      object: pool,
+      owedBy: [...new Set(holders)],
+      any: true,
+      because: `${[...new Set(holders)].join(', ')} has the last elements of ${pool}`,
+    };
+  },
+  run: (kernel, me, { pool, holder }) => takeElement(kernel, me, pool, holder),
+});
+/**
+ * Take an element; with a mask that reclaims it never fails: reserve, then reclaim, then sleep until one comes back
+ * (A5.2, A5.3). The allocator behind the pool is taken to have nothing: only then does a pool matter.
+ */
+export const mempool_alloc = (pool: string, gfp: Gfp, holder: string): Block =>
+  reclaims(gfp) ? [mempool_enter(pool, gfp), mempool_wait(pool, holder)] : [mempool_alloc_preallocated(pool, holder)];
+
 const without = (list: readonly string[], one: string): string[] => {
   const at = list.indexOf(one);
   return at < 0 ? [...list] : list.toSpliced(at, 1);
@@ -262,24 +314,30 @@ export const memory: KernelObject = {
     notifier_enter,
     notifier_exit,
     call_notifier,
+    call_notifier_end,
     call_scan,
     balance_pgdat,
     memalloc_scope_save,
     memalloc_scope_restore,
     mempool_alloc_preallocated,
+    mempool_enter,
+    mempool_wait,
     mempool_free,
     mempool_hand_over,
   ],
   routines: {
     shrink_slab: [reclaim_enter('$gfp'), call_scan('$shrinker'), reclaim_exit()],
-    try_to_unmap: [reclaim_enter('$gfp'), call('invalidate_range', { range: '$range' }), reclaim_exit()],
-    invalidate_range: [notifier_enter('$range'), call_notifier('$range'), notifier_exit('$range')],
+    try_to_unmap: [reclaim_enter('$gfp'), mmu_notifier_invalidate_range('$range'), reclaim_exit()],
+    mmu_notifier_invalidate_range_start: [notifier_enter('$range'), call_notifier('$range'), notifier_exit('$range')],
+    mmu_notifier_invalidate_range_end: [notifier_enter('$range'), call_notifier_end('$range'), notifier_exit('$range')],
+    // The form of the OOM reaper: it may not sleep, and a start that refused has no end (A9.5, A9.8).
     invalidate_range_nonblockable: [
       notifier_enter('$range'),
       atomic_enter('a non-blockable notifier'),
       call_notifier('$range'),
       atomic_exit('a non-blockable notifier'),
       notifier_exit('$range'),
+      if_ret('-EAGAIN', [], mmu_notifier_invalidate_range_end('$range')),
     ],
   },
 };

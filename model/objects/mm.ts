@@ -87,10 +87,10 @@ export const mmu_interval_read_retry = instruction(
   },
 );
 
-/** munmap: mmap_lock for writing, the notifier, then the pages are gone (A9.2). */
-export const munmap = (range: string): Block => [
+/** munmap: mmap_lock for writing, the notifier, then the pages are gone; `between` as in the notifier call (A9.2). */
+export const munmap = (range: string, between: Block = []): Block => [
   down_write(MMAP_LOCK),
-  mmu_notifier_invalidate_range(range),
+  mmu_notifier_invalidate_range(range, between),
   up_write(MMAP_LOCK),
 ];
 

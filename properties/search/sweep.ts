@@ -11,8 +11,8 @@ import { waitWitness, witnessesOf } from '../judge.ts';
 import { noDeadlock, stuck } from '../no-deadlock.ts';
 import { type Blame, type Evidence, type Property, signature } from '../property.ts';
 import { fairCircles } from './circles.ts';
+import { StepJudges } from './judges.ts';
 import { Learned, type Turn, type Way, apply } from './learned.ts';
-import type { Learner } from './learner.ts';
 import { StateStore, enlarged } from './store.ts';
 import { verifyState } from './verify.ts';
 
@@ -79,8 +79,7 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   let wayOf: Int32Array = new Int32Array(4096);
   const ways: Way[] = [];
   const waySeen = new Map<Way, number>();
-  const judges = new Map<string, Learner<KernelState, Blame | undefined>>();
-  const gatherers = new Map<string, Learner<KernelState, readonly Evidence[]>>();
+  const judges = new StepJudges(learned, props);
   const evidence = new Map<Property, Map<string, Evidence & { readonly schedule: () => string[] }>>();
 
   const schedule = (state: number): string[] => {
@@ -193,37 +192,17 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
 
   /** The facts of this step, in the state after it, which stands in `candidate`. */
   function judgeStep(way: Way, state: number): void {
-    for (const property of props) {
-      if (!property.hears || !way.facts.some(({ kind }) => property.hears?.includes(kind))) continue;
-      if (property.step) {
-        const key = `${property.name} ${way.id}`;
-        let judge = judges.get(key);
-        if (!judge) {
-          const { step } = property;
-          judge = learned.learner(key, (kernel) =>
-            step.call(property, { machine: booted.machine, kernel, thread: way.thread, facts: way.facts }),
-          );
-          judges.set(key, judge);
-        }
-        find(judge.of(candidate, 0), () => [...schedule(state), word(way)]);
-      }
-      if (property.gathers) {
-        const key = `${property.name} ${way.id}`;
-        let gatherer = gatherers.get(key);
-        if (!gatherer) {
-          const { gathers } = property;
-          gatherer = learned.learner(key, (kernel) =>
-            gathers.call(property, { machine: booted.machine, kernel, thread: way.thread, facts: way.facts }),
-          );
-          gatherers.set(key, gatherer);
-        }
+    const here = (): string[] => [...schedule(state), word(way)];
+    judges.judge(
+      way,
+      candidate,
+      (blame) => find(blame, here),
+      (property, pieces) => {
         const known = evidence.get(property) ?? new Map<string, Evidence & { readonly schedule: () => string[] }>();
         evidence.set(property, known);
-        for (const piece of gatherer.of(candidate, 0))
-          if (!known.has(piece.key))
-            known.set(piece.key, { ...piece, schedule: () => [...schedule(state), word(way)] });
-      }
-    }
+        for (const piece of pieces) if (!known.has(piece.key)) known.set(piece.key, { ...piece, schedule: here });
+      },
+    );
   }
 
   for (const [property, known] of evidence) {

@@ -1,0 +1,37 @@
+/**
+ * fast-check draws what a run consists of: the workload of the user processes, and the luck from which the strategy
+ * makes the schedule. One draw stands for a whole schedule because schedules are long; what is stored of a run is
+ * never the luck but the words that were taken.
+ */
+import fc from 'fast-check';
+import { type Booted, type Workload } from '../../model/design.ts';
+
+/** Calls that one process makes in one run. */
+const MOST_CALLS = 4;
+
+export interface Run {
+  readonly workload: Workload;
+  readonly luck: number;
+}
+
+/** Any workload of this design: every user, calls with arguments from their domains. */
+export function workloads(booted: Booted): fc.Arbitrary<Workload> {
+  const users = Object.keys(booted.machine.boot.users);
+  const calls = Object.entries(booted.calls).map(([name, { params }]) =>
+    fc
+      .tuple(...Object.values(params).map((domain) => fc.constantFrom(...domain)))
+      .map((args) => `${name}(${args.join(', ')})`),
+  );
+  if (users.length === 0 || calls.length === 0) return fc.constant({});
+  return fc.record(
+    Object.fromEntries(users.map((user) => [user, fc.array(fc.oneof(...calls), { maxLength: MOST_CALLS })])),
+    { noNullPrototype: true },
+  );
+}
+
+/** A run: half of the time the workload that the design itself names as its bound, else any. */
+export const runs = (booted: Booted): fc.Arbitrary<Run> =>
+  fc.record(
+    { workload: fc.oneof(fc.constant(booted.workload), workloads(booted)), luck: fc.integer() },
+    { noNullPrototype: true },
+  );

@@ -1,0 +1,126 @@
+/**
+ * The fuzz of one setting: runs in batches of derived seeds, each run a workload and a schedule, everything judged.
+ *
+ * Batches keep fast-check's bias alive, which decays within one long call; they are also the unit of stopping.
+ * Evidence of properties that remember is kept over all runs of the same workload, as lockdep keeps it over uptime.
+ */
+import fc from 'fast-check';
+import type { Case } from '../../model/case.ts';
+import { type Booted, type Workload, start } from '../../model/design.ts';
+import { type Blame, type Evidence, type Property, signature } from '../property.ts';
+import { type Run, runs } from './arbitraries.ts';
+import { Learned } from './learned.ts';
+import { Random } from './random.ts';
+import { strategies } from './strategies/index.ts';
+import type { Strategy } from './strategies/strategy.ts';
+import { joined } from './sweep.ts';
+import { Walker } from './walk.ts';
+
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly runs: number;
+  /** Steps over all runs, calming down included. */
+  readonly steps: number;
+  readonly properties: readonly Property[];
+  readonly strategies?: readonly string[];
+  /** Only this workload, instead of any. */
+  readonly workload?: Workload;
+  /** Asked between batches. */
+  readonly enough?: () => boolean;
+  readonly progress?: (runs: number, steps: number) => void;
+}
+export interface FuzzFinding {
+  readonly blame: Blame;
+  readonly run: Case;
+  readonly found: { readonly strategy: string; readonly seed: number; readonly runs: number; readonly steps: number };
+}
+export interface Fuzzed {
+  readonly findings: readonly FuzzFinding[];
+  readonly runs: number;
+  readonly steps: number;
+  readonly witnesses: readonly string[];
+}
+
+const BATCH = 250;
+/** Steps of one run before it is left to calm down; drawn a run, because short and long runs find different bugs. */
+const RUN_STEPS = [20, 60, 200];
+
+/** @throws when a strategy is unknown, listing those there are */
+export function strategiesNamed(names: readonly string[]): Strategy[] {
+  return names.map((name) => {
+    const found = strategies.find((each) => each.name === name);
+    if (!found)
+      throw new Error(`unknown strategy "${name}"; there are: ${strategies.map((each) => each.name).join(', ')}`);
+    return found;
+  });
+}
+
+type Known = Map<string, Evidence & { readonly schedule: readonly string[] }>;
+
+export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
+  const chosen = options.strategies ? strategiesNamed(options.strategies) : strategies;
+  const learned = new Learned(booted.machine);
+  const walker = new Walker(learned, options.properties);
+  const findings = new Map<string, FuzzFinding>();
+  const evidence = new Map<string, Known>();
+  let done = 0;
+
+  const one = ({ workload, luck }: Run): void => {
+    const random = new Random(luck);
+    const strategy = chosen[random.below(chosen.length)] as Strategy;
+    const length = RUN_STEPS[random.below(RUN_STEPS.length)] as number;
+    const found = (blame: Blame, schedule: readonly string[], loop?: readonly string[]): void => {
+      if (findings.has(signature(blame))) return;
+      const run: Case = {
+        design: booted.design.name,
+        knobs: booted.knobs,
+        workload,
+        schedule,
+        ...(loop ? { loop } : {}),
+      };
+      findings.set(signature(blame), {
+        blame,
+        run,
+        found: { strategy: strategy.name, seed: options.seed, runs: done + 1, steps: walker.steps },
+      });
+    };
+    walker.run(
+      learned.packing.pack(start(booted, workload)),
+      strategy.begin(random, learned.threads.length, length),
+      length,
+      {
+        blame: found,
+        evidence(property, pieces, schedule) {
+          const place = `${property.name} ${JSON.stringify(workload)}`;
+          const known: Known = evidence.get(place) ?? new Map();
+          evidence.set(place, known);
+          const fresh = pieces.filter(({ key }) => !known.has(key));
+          if (fresh.length === 0) return;
+          const words = schedule();
+          for (const piece of fresh) known.set(piece.key, { ...piece, schedule: words });
+          const verdict = property.concludes?.(known);
+          if (verdict) found(verdict.blame, joined(verdict.keys.map((key) => known.get(key)?.schedule ?? [])));
+        },
+      },
+    );
+    done += 1;
+  };
+
+  const arbitrary = options.workload
+    ? fc.record({ workload: fc.constant(options.workload), luck: fc.integer() })
+    : runs(booted);
+  for (let batch = 0; done < options.runs && walker.steps < options.steps; batch += 1) {
+    const numRuns = Math.min(BATCH, options.runs - done);
+    const details = fc.check(
+      fc.property(arbitrary, (run) => {
+        if (walker.steps < options.steps) one(run);
+      }),
+      { seed: (options.seed + Math.imul(batch, 0x9e3779b1)) | 0, numRuns, endOnFailure: true },
+    );
+    if (details.failed)
+      throw details.errorInstance instanceof Error ? details.errorInstance : new Error(String(details.errorInstance));
+    options.progress?.(done, walker.steps);
+    if (options.enough?.()) break;
+  }
+  return { findings: [...findings.values()], runs: done, steps: walker.steps, witnesses: [...walker.witnesses].sort() };
+}

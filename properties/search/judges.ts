@@ -1,0 +1,73 @@
+/**
+ * Properties at engine speed: what a property says of a step is learned per way, like the steps themselves, so its
+ * code runs once for each combination of values it reads.
+ */
+import type { KernelState } from '../../model/machine.ts';
+import type { Blame, Evidence, Property } from '../property.ts';
+import type { Learned, Way } from './learned.ts';
+import type { Learner } from './learner.ts';
+
+interface Judges {
+  readonly step: readonly Learner<KernelState, Blame | undefined>[];
+  readonly gathers: readonly (readonly [Property, Learner<KernelState, readonly Evidence[]>])[];
+}
+
+export class StepJudges {
+  private readonly learned: Learned;
+  private readonly props: readonly Property[];
+  private readonly byWay: (Judges | undefined)[] = [];
+
+  constructor(learned: Learned, props: readonly Property[]) {
+    this.learned = learned;
+    this.props = props;
+  }
+
+  /** Call `blame` and `evidence` for all that is to be said of this way; the state after it starts at `words[0]`. */
+  judge(
+    way: Way,
+    words: Int32Array,
+    blame: (blame: Blame) => void,
+    evidence: (property: Property, pieces: readonly Evidence[]) => void,
+  ): void {
+    const judges = (this.byWay[way.id] ??= this.judgesOf(way));
+    for (const judge of judges.step) {
+      const verdict = judge.of(words, 0);
+      if (verdict) blame(verdict);
+    }
+    for (const [property, gatherer] of judges.gathers) {
+      const pieces = gatherer.of(words, 0);
+      if (pieces.length > 0) evidence(property, pieces);
+    }
+  }
+
+  private judgesOf(way: Way): Judges {
+    const heard = this.props.filter(
+      ({ hears }) => hears !== undefined && way.facts.some(({ kind }) => hears.includes(kind)),
+    );
+    const moment = (kernel: KernelState) => ({
+      machine: this.learned.machine,
+      kernel,
+      thread: way.thread,
+      facts: way.facts,
+    });
+    return {
+      step: heard
+        .filter((property) => property.step)
+        .map((property) =>
+          this.learned.learner(`${property.name} of ${way.line}`, (kernel) => property.step?.(moment(kernel))),
+        ),
+      gathers: heard
+        .filter((property) => property.gathers)
+        .map(
+          (property) =>
+            [
+              property,
+              this.learned.learner(
+                `${property.name} of ${way.line}`,
+                (kernel) => property.gathers?.(moment(kernel)) ?? [],
+              ),
+            ] as const,
+        ),
+    };
+  }
+}

@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { applyPatches, createDraft, enablePatches, finishDraft, setAutoFreeze } from 'immer';
+import { describe, expect, test } from 'vitest';
+import { choices } from '../../model/case.ts';
+import { type Booted, boot, settings, start } from '../../model/design.ts';
+import { designs } from '../../model/designs/index.ts';
+import { type KernelState, reduce } from '../../model/machine.ts';
+import { canonical } from '../../model/schema.ts';
+import { workloads } from './arbitraries.ts';
+import { Learned, apply } from './learned.ts';
+import { Random } from './random.ts';
+import { smallSystems } from './small-systems.ts';
+
+enablePatches();
+setAutoFreeze(true);
+
+const same = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
+
+/**
+ * One random walk in three forms at once. @returns the steps taken
+ * @throws when any two of them differ: state, facts, choices, or the state rebuilt from immer's patches
+ */
+function walkInThreeForms(
+  booted: Booted,
+  learned: Learned,
+  workload: Parameters<typeof start>[1],
+  luck: number,
+  steps: number,
+): number {
+  const { machine } = booted;
+  const random = new Random(luck);
+  const plain = start(booted, workload);
+  let frozen: KernelState = structuredClone(plain);
+  const words = learned.packing.pack(plain);
+  for (let step = 0; step < steps; step += 1) {
+    const all = choices(machine, plain, false);
+    const ways = learned.threads.flatMap((_, thread) => learned.turn(thread, words, 0).ways);
+    if (
+      !same(
+        all.map(({ thread, outcome, nature }) => [thread, outcome, nature]),
+        ways.map(({ thread, outcome, nature }) => [thread, outcome, nature]),
+      )
+    )
+      throw new Error(`choices differ at step ${step}`);
+    if (all.length === 0) return step;
+    const at = random.below(all.length);
+    const choice = all[at] as (typeof all)[number];
+    const way = ways[at] as (typeof ways)[number];
+    reduce(machine, plain, choice);
+    const draft = createDraft(frozen);
+    reduce(machine, draft, choice);
+    let patches: Parameters<typeof applyPatches>[1] = [];
+    const next = finishDraft(draft, (forward) => (patches = forward)) as KernelState;
+    if (!same(applyPatches(frozen, patches), next)) throw new Error(`patches do not rebuild the state at step ${step}`);
+    frozen = next;
+    apply(way, words, 0);
+    const unpacked = learned.packing.unpack<KernelState>(words);
+    if (!same(plain, frozen)) throw new Error(`plain and immer differ after ${choice.thread}/${choice.outcome}`);
+    if (!same({ ...plain, facts: [] }, { ...unpacked, facts: [] }))
+      throw new Error(`plain and learned differ after ${choice.thread}/${choice.outcome}`);
+    if (!same(plain.facts, way.facts)) throw new Error(`facts differ after ${choice.thread}/${choice.outcome}`);
+  }
+  return steps;
+}
+
+describe('one reduce(), three forms: plain object, immer draft, learned packed state', () => {
+  test('are equal step by step on every design and setting, patches included', () => {
+    let steps = 0;
+    for (const design of designs)
+      for (const knobs of settings(design)) {
+        const booted = boot(design, knobs);
+        const learned = new Learned(booted.machine);
+        fc.assert(
+          fc.property(fc.oneof(fc.constant(booted.workload), workloads(booted)), fc.integer(), (workload, luck) => {
+            steps += walkInThreeForms(booted, learned, workload, luck, 60);
+          }),
+          { numRuns: 8, seed: 11 },
+        );
+      }
+    expect(steps).toBeGreaterThan(100 * designs.length);
+  });
+
+  test('are equal on random small systems', () => {
+    fc.assert(
+      fc.property(smallSystems, fc.integer(), (booted, luck) => {
+        walkInThreeForms(booted, new Learned(booted.machine), booted.workload, luck, 60);
+      }),
+      { numRuns: 60, seed: 12 },
+    );
+  });
+
+  test('differ, and the comparison says so, when one of them is mutated', () => {
+    const booted = boot(designs[0] as (typeof designs)[0]);
+    const learned = new Learned(booted.machine);
+    const words = learned.packing.pack(booted.machine.boot);
+    const way = learned.turn(0, words, 0).ways[0];
+    if (!way) throw new Error('the canary cannot move');
+    way.ids.fill(way.ids[0] === 0 ? 1 : 0);
+    expect(() => walkInThreeForms(booted, learned, {}, 3, 60)).toThrow();
+  });
+});
+
+test('fingerprints depend on content only: two machines that discover values in another order agree', () => {
+  const booted = boot(designs[0] as (typeof designs)[0]);
+  const fingerprint = (learned: Learned, kernel: KernelState): number =>
+    learned.packing.pack(kernel).reduce((sum, id, slot) => sum ^ learned.packing.keyHigh(slot, id), 0);
+  const early = new Learned(booted.machine);
+  const late = new Learned(booted.machine);
+  const after = structuredClone(booted.machine.boot);
+  reduce(booted.machine, after, { thread: 'two', outcome: '' });
+  late.packing.pack(after);
+  expect(fingerprint(early, booted.machine.boot)).toBe(fingerprint(late, booted.machine.boot));
+  expect(fingerprint(early, after)).toBe(fingerprint(late, after));
+  expect(fingerprint(early, after)).not.toBe(fingerprint(early, booted.machine.boot));
+});

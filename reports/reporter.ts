@@ -1,0 +1,24 @@
+/**
+ * What a report format is: text from data. No files, no clock, no colours of its own, so the same telling is the same
+ * text everywhere; how a style looks is handed in by whoever owns the terminal.
+ */
+import type { Telling } from './telling.ts';
+
+/** What a piece of text is, for whoever paints it. */
+export type Style = 'title' | 'heading' | 'name' | 'step' | 'wait' | 'bad' | 'good' | 'dim';
+export type Paint = (style: Style, text: string) => string;
+export const plain: Paint = (_style, text) => text;
+
+/** How a report is laid out: its width in columns, and its paint. */
+export interface Look {
+  readonly width: number;
+  readonly paint: Paint;
+}
+export const PLAIN: Look = { width: 100, paint: plain };
+
+export interface Reporter {
+  readonly name: string;
+  /** What the format is good for, in a sentence. */
+  readonly says: string;
+  render(telling: Telling, look: Look): string;
+}

@@ -1,0 +1,277 @@
+/**
+ * A telling: what a case does and what it breaks, as the data that every report format renders.
+ *
+ * It is a replay on the plain reducer up to the verdict, so a format never computes anything about the kernel and two
+ * formats never disagree. Plain data: it survives JSON.
+ */
+import { type Case, REBOOT, follow, opens } from '../model/case.ts';
+import { type Booted, type Knobs, type Workload, expected, start } from '../model/design.ts';
+import {
+  type Fact,
+  type KernelState,
+  type Machine,
+  type Open,
+  type Thread,
+  type ThreadSpec,
+  type Wait,
+  open,
+  resolved,
+  standing,
+} from '../model/machine.ts';
+import { judge } from '../properties/judge.ts';
+import { fairness, isPromised } from '../properties/lasso.ts';
+import type { Blame, Evidence, Property } from '../properties/property.ts';
+import { signature } from '../properties/property.ts';
+import { type HeldAt, type Line, type Listening, linesAtBoot, listening } from './listening.ts';
+
+/** Where a thread stands and whether it can go on. */
+export interface Standing {
+  readonly thread: string;
+  readonly kind: ThreadSpec['kind'];
+  /** Runs in interrupt context: no task of its own. */
+  readonly atomic: boolean;
+  readonly state: 'running' | 'blocked' | 'idle' | 'finished';
+  /** The line it would execute next; '' when it has finished. */
+  readonly line: string;
+  /** Frames on the stack at that line. */
+  readonly depth: number;
+  /** The backtrace, innermost first. */
+  readonly stack: readonly string[];
+  readonly held: readonly HeldAt[];
+  /** What it waits for, when it is blocked or idle. */
+  readonly wait: Wait | null;
+}
+/** A published fence that has not signalled: where the promise was made and who has had it since. */
+export interface Promised {
+  readonly fence: string;
+  /** The step that made it visible to others; 0 when that was before the first. */
+  readonly since: number;
+  /** The threads that owed it, in turn; the last one owes it now, null when nobody is left. */
+  readonly owed: readonly { readonly by: string | null; readonly from: number }[];
+}
+/** One step as it was taken. */
+export interface Step {
+  readonly kind: 'step';
+  readonly number: number;
+  readonly word: string;
+  readonly thread: string;
+  readonly threadKind: ThreadSpec['kind'];
+  /** The line decided on, then the local lines that rode with it. */
+  readonly lines: readonly Line[];
+  /** Where the first of them stands, innermost first. */
+  readonly stack: readonly string[];
+  /** The way it went, when it could have gone another way: '→ fails'. */
+  readonly outcome: string;
+  readonly facts: readonly Fact[];
+  /** Who is blocked after the step. */
+  readonly blocked: readonly (Standing & { readonly newly: boolean })[];
+  /** Lock orders that this step is the first to show. */
+  readonly evidence: readonly Evidence[];
+  /** Part of the circle that can be repeated for ever. */
+  readonly loop: boolean;
+}
+/** The machine starts again; only what was learned about lock order is remembered. */
+export interface Reboot {
+  readonly kind: 'reboot';
+}
+export interface Telling {
+  readonly design: string;
+  /** The claim, as the design makes it. */
+  readonly title: string;
+  /** The argument behind the claim, in the words of the design, when it speaks about what was broken. */
+  readonly argued: string | null;
+  readonly knobs: Knobs;
+  readonly workload: Workload;
+  /** What is broken; null when nothing is. */
+  readonly blame: Blame | null;
+  /** The broken property in a sentence; '' when nothing is broken. */
+  readonly says: string;
+  readonly sources: readonly string[];
+  readonly threads: readonly { readonly name: string; readonly kind: ThreadSpec['kind'] }[];
+  /** Who is blocked before the first step. */
+  readonly blockedAtBoot: readonly Standing[];
+  readonly steps: readonly (Step | Reboot)[];
+  /** Every thread after the last step, in the order of declaration. */
+  readonly final: readonly Standing[];
+  readonly promises: readonly Promised[];
+  /** Why the repeated steps are a fair execution, thread by thread; empty without a loop. */
+  readonly fair: readonly string[];
+}
+
+export const stepsOf = ({ steps }: Telling): Step[] => steps.filter((each): each is Step => each.kind === 'step');
+
+/**
+ * Tell a case: replay it, on the plain reducer, up to the verdict.
+ * @param want the verdict to tell; without it, or when the case does not have it, the first one
+ * @param patient timers only when nothing fair can move, as in the search that found the case
+ */
+export function tell(
+  booted: Booted,
+  run: Case,
+  props: readonly Property[],
+  want?: Pick<Blame, 'property' | 'kind'>,
+  patient = true,
+): Telling {
+  const { design, knobs, machine } = booted;
+  const { verdicts } = judge(booted, run, props, patient);
+  const wanted = want && verdicts.find(({ blame }) => signature(blame) === signature(want as Blame));
+  const verdict = wanted ?? verdicts[0];
+  const words = run.schedule.slice(0, verdict?.after ?? run.schedule.length);
+  const loop = verdict && verdict.after <= run.schedule.length ? [] : (run.loop ?? []);
+
+  const replay = new Replay(booted, run.workload, props, patient);
+  const blockedAtBoot = replay.blocked();
+  for (const text of words) replay.take(text, false);
+  const circle = loop.length > 0 ? fairness(machine, replay.kernel, loop) : undefined;
+  for (const text of loop) replay.take(text, true);
+
+  const says = props.find(({ name }) => name === verdict?.blame.property);
+  const expectation = expected(design, knobs);
+  const argued = verdict && expectation?.convicts?.includes(verdict.blame.property) ? expectation.because : null;
+  return {
+    design: design.name,
+    title: design.title,
+    argued,
+    knobs,
+    workload: run.workload,
+    blame: verdict?.blame ?? null,
+    says: says?.says ?? '',
+    sources: [...new Set([...design.sources, ...(says?.sources ?? [])])],
+    threads: Object.entries(machine.threads).map(([name, { kind }]) => ({ name, kind })),
+    blockedAtBoot,
+    steps: replay.steps,
+    final: replay.standings(),
+    promises: replay.promises(),
+    fair: circle?.fair ? circle.how : [],
+  };
+}
+
+/** The case on its way: what the plain reducer did so far, written down. */
+class Replay {
+  readonly steps: (Step | Reboot)[] = [];
+  kernel: KernelState;
+  readonly #booted: Booted;
+  readonly #workload: Workload;
+  readonly #props: readonly Property[];
+  readonly #patient: boolean;
+  readonly #known = new Set<string>();
+  #listener: Listening;
+  #prologue: Record<string, Line[]>;
+  #before: ReadonlySet<string>;
+  #number = 0;
+  #promised = new Map<string, { since: number; owed: { by: string | null; from: number }[] }>();
+
+  constructor(booted: Booted, workload: Workload, props: readonly Property[], patient: boolean) {
+    this.#booted = booted;
+    this.#workload = workload;
+    this.#props = props;
+    this.#patient = patient;
+    this.#listener = listening(booted.machine);
+    this.#prologue = linesAtBoot(booted.machine);
+    this.kernel = start(booted, workload);
+    this.#before = new Set(this.blocked().map(({ thread }) => thread));
+    this.#follow_promises();
+  }
+
+  take(text: string, loop: boolean): void {
+    const { machine } = this.#booted;
+    if (text === REBOOT) return this.#reboot();
+    const stacks = Object.fromEntries(
+      Object.entries(this.kernel.threads).map(([thread, row]) => [thread, backtrace(row)]),
+    );
+    const ways = opens(machine, this.kernel);
+    const played = follow(this.#listener.machine, this.kernel, text, this.#patient);
+    if (!played.choice) return;
+    this.#number += 1;
+    const { thread, outcome } = played.choice;
+    const facts = structuredClone([...played.facts]);
+    const blocked = this.blocked().map((each) => ({ ...each, newly: !this.#before.has(each.thread) || each.thread === thread }));
+    this.#before = new Set(blocked.map((each) => each.thread));
+    this.#follow_promises();
+    this.steps.push({
+      kind: 'step',
+      number: this.#number,
+      word: played.word,
+      thread,
+      threadKind: machine.threads[thread]?.kind ?? 'kernel',
+      lines: [...(this.#prologue[thread] ?? []), ...this.#listener.heard()],
+      stack: stacks[thread] ?? [],
+      outcome: remarkable(ways[thread] as Open, outcome),
+      facts,
+      blocked,
+      evidence: this.#gather(thread, facts),
+      loop,
+    });
+    this.#prologue[thread] = [];
+  }
+
+  standings(): Standing[] {
+    const { machine } = this.#booted;
+    return Object.keys(machine.threads).map((thread) => standingOf(machine, this.kernel, thread, this.#listener));
+  }
+  blocked(): Standing[] {
+    return this.standings().filter(({ state }) => state === 'blocked');
+  }
+  promises(): Promised[] {
+    return [...this.#promised].map(([fence, { since, owed }]) => ({ fence, since, owed }));
+  }
+
+  #reboot(): void {
+    this.#listener = listening(this.#booted.machine);
+    this.#prologue = linesAtBoot(this.#booted.machine);
+    this.kernel = start(this.#booted, this.#workload);
+    this.#before = new Set(this.blocked().map(({ thread }) => thread));
+    this.#promised = new Map();
+    this.#follow_promises();
+    this.steps.push({ kind: 'reboot' });
+  }
+  #follow_promises(): void {
+    for (const [fence, { initialised, signaled, promisedBy }] of Object.entries(this.kernel.fences)) {
+      // The promise begins with dma_fence_init, but binds only once others can see the fence.
+      if (!initialised || signaled) this.#promised.delete(fence);
+    }
+    for (const fence of Object.keys(this.kernel.fences).filter((each) => isPromised(this.kernel, each))) {
+      const by = this.kernel.fences[fence]?.promisedBy ?? null;
+      const known = this.#promised.get(fence) ?? { since: this.#number, owed: [] };
+      if (known.owed.at(-1)?.by !== by || known.owed.length === 0) known.owed.push({ by, from: this.#number });
+      this.#promised.set(fence, known);
+    }
+  }
+  #gather(thread: string, facts: readonly Fact[]): Evidence[] {
+    const moment = { machine: this.#booted.machine, kernel: this.kernel, thread, facts };
+    const fresh = this.#props
+      .filter(({ hears }) => !hears || facts.some(({ kind }) => hears.includes(kind)))
+      .flatMap((property) => property.gathers?.(moment) ?? [])
+      .filter(({ key }) => !this.#known.has(key));
+    for (const { key } of fresh) this.#known.add(key);
+    return fresh;
+  }
+}
+
+const backtrace = ({ frames }: Thread): string[] => frames.map(({ routine }) => routine).toReversed();
+
+/** The way a step went, when it says something: it could have gone another way, and was not simply fine. */
+function remarkable(open: Open, outcome: string): string {
+  const ways = open.kind === 'ready' || open.kind === 'blocked' ? open.outcomes : [];
+  const forced = open.kind === 'ready' && ways.length < 2;
+  return outcome === '' || outcome === 'ok' || forced ? '' : `→ ${outcome}`;
+}
+
+function standingOf(machine: Machine, kernel: KernelState, thread: string, listener: Listening): Standing {
+  const row = kernel.threads[thread] as Thread;
+  const spec = machine.threads[thread] as ThreadSpec;
+  const now = open(machine, kernel, thread);
+  const instruction = standing(machine, row);
+  const operands = instruction && resolved(instruction, row.frames.at(-1)?.vars ?? {});
+  return {
+    thread,
+    kind: spec.kind,
+    atomic: spec.atomic ?? false,
+    state: now.kind === 'ready' ? 'running' : now.kind,
+    line: operands ? (machine.ops[operands.op]?.text(operands) ?? operands.op) : '',
+    depth: row.frames.length,
+    stack: backtrace(row),
+    held: listener.holds(kernel, thread),
+    wait: now.kind === 'blocked' || now.kind === 'idle' ? now.wait : null,
+  };
+}

@@ -1,0 +1,46 @@
+/**
+ * Lines no longer than a width. Kernel code is broken where a kernel developer would: after a comma or an opening
+ * parenthesis, before an arrow; a name is cut only when it is longer than the line.
+ */
+
+/** Columns that a text takes; the reports use no wide characters. */
+export const columns = (text: string): number => [...text].length;
+export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - columns(text)));
+
+/** Where a word that is too long may be cut, best at the end of the line; the word itself when nowhere. */
+function cut(word: string, room: number): [string, string] {
+  const letters = [...word];
+  const head = letters.slice(0, room).join('');
+  const good = [...head.matchAll(/[(,/_.](?=.)|.(?=->)/gu)].at(-1);
+  const at = good && good.index + good[0].length >= room / 2 ? good.index + good[0].length : head.length;
+  return [word.slice(0, at), word.slice(at)];
+}
+
+/**
+ * Break a text into lines of at most `width` columns.
+ * @param hanging put before every line but the first
+ */
+export function wrap(text: string, width: number, hanging = ''): string[] {
+  const indent = columns(hanging) < width ? hanging : '';
+  const done: string[] = [];
+  let line = '';
+  let empty = true;
+  const next = (): void => {
+    done.push(line.trimEnd());
+    line = indent;
+    empty = true;
+  };
+  for (const word of text.split(' ')) {
+    let rest = word;
+    if (!empty && columns(line) + 1 + columns(rest) > width) next();
+    while (columns(line) + (empty ? 0 : 1) + columns(rest) > width) {
+      const [head, tail] = cut(rest, width - columns(line));
+      line += head;
+      rest = tail;
+      next();
+    }
+    line += empty ? rest : ` ${rest}`;
+    empty = false;
+  }
+  return [...done, line.trimEnd()];
+}

@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['{model,properties,shrinkers,corpus,reports,cli,house}/**/*.test.ts'],
+    testTimeout: 30_000,
+    maxWorkers: 2,
+    tags: [{ name: 'long', timeout: 900_000 }],
+  },
+});
