@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{model,properties,shrinkers,corpus,reports,cli,house}/**/*.test.ts'],
+    include: ['{model,properties,shrinkers,corpus,reports,cli}/**/*.test.ts'],
+    reporters: ['default', './.ci/tally.ts'],
     testTimeout: 30_000,
     maxWorkers: 2,
     tags: [{ name: 'long', timeout: 900_000 }],

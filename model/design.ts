@@ -177,17 +177,17 @@ export function boot(of: Design, given: Knobs = {}): Booted {
   for (const [name, { rows }] of Object.entries(kernel.threads)) merge(rows?.(name) ?? {});
   merge(kernel.objects ?? {});
   const threads = Object.fromEntries(
-    Object.entries(kernel.threads).map(([name, { atomic }]) => [
+    Object.entries(kernel.threads).map(([name, { atomic, begins }]) => [
       name,
       {
         frames: [{ routine: name, pc: 0, vars: { me: name } }],
         ret: '0',
-        begun: false,
+        begun: begins === 'must',
         held: atomic ? [inAtomic('interrupt context')] : [],
       },
     ]),
   );
-  const state = bootState(schema, { ...given_rows, threads }) as unknown as KernelState;
+  const state = bootState(schema, { ...given_rows, threads }, Object.keys(blocks)) as unknown as KernelState;
   state.facts = [];
   const programs = Object.fromEntries(
     Object.entries(blocks).map(([name, block]) => [name, compile(`${of.name}: ${name}`, block)]),

@@ -17,7 +17,7 @@ export interface Kind<T> {
   readonly max?: number;
   /** Legal values of a `oneOf`. */
   readonly values?: readonly string[];
-  /** The table whose entries a `name` may name. */
+  /** The table whose entries a `name`, or a constant that is a name, may name. */
   readonly of?: string;
 }
 
@@ -63,6 +63,8 @@ export const maybe = <T>(kind: Kind<T>): Kind<T | null> => ({ ...kind, empty: nu
 export const whole = <T>(empty: T): Kind<T> => ({ kind: 'whole', empty });
 /** Fixed at boot by the design; never part of the state, free to read. */
 export const constant = <T>(empty: T): Kind<T> => ({ kind: 'constant', empty });
+/** Fixed at boot, and names a routine or a row of this table; empty when it names none. */
+export const fixedName = (of: string): Kind<string> => ({ kind: 'constant', empty: '', of });
 export const table = <F extends Fields>(fields: F): Table<F> => ({ kind: 'table', fields });
 export const tableOf = <T>(row: Kind<T>): TableOf<T> => ({ kind: 'tableOf', row });
 
@@ -98,8 +100,13 @@ export function misfit(
         ? undefined
         : `unknown ${kind.of} ${canonical(value)}; there are: ${known.join(', ') || 'none'}`;
     }
+    case 'constant': {
+      const known = kind.of === undefined || value === '' ? undefined : rows(kind.of);
+      return known === undefined || known.includes(value as string)
+        ? undefined
+        : `unknown ${kind.of} ${canonical(value)}; there are: ${known.join(', ') || 'none'}`;
+    }
     case 'whole':
-    case 'constant':
       return value === undefined ? 'a value is missing' : undefined;
   }
 }
@@ -127,8 +134,16 @@ export function slotsOf(schema: Schema, state: Record<string, unknown>): Slot[] 
   return slots;
 }
 
-/** The boot state: what the design gives, and the empty value of every field it leaves out. */
-export function bootState(schema: Schema, given: Record<string, unknown>): Record<string, unknown> {
+/**
+ * The boot state: what the design gives, and the empty value of every field it leaves out.
+ * @param routines the names that a constant of 'routines' may take
+ * @throws when a field, a value or a name does not exist, listing what does
+ */
+export function bootState(
+  schema: Schema,
+  given: Record<string, unknown>,
+  routines: readonly string[] = [],
+): Record<string, unknown> {
   const unknown = Object.keys(given).filter((slice) => !(slice in schema));
   if (unknown.length > 0)
     throw new Error(`unknown objects "${unknown[0]}"; there are: ${Object.keys(schema).sort().join(', ')}`);
@@ -152,12 +167,26 @@ export function bootState(schema: Schema, given: Record<string, unknown>): Recor
       state[slice] = structuredClone(value ?? shape.empty);
     }
   }
-  for (const { path, kind } of slotsOf(schema, state)) {
-    const why = misfit(kind, read(state, path), (of) => Object.keys((state[of] ?? {}) as object));
+  for (const { path, kind } of [...slotsOf(schema, state), ...constantsOf(schema, state)]) {
+    const why = misfit(kind, read(state, path), (of) =>
+      of === 'routines' ? routines : Object.keys((state[of] ?? {}) as object),
+    );
     if (why) throw new Error(`${path.join('.')}: ${why}`);
   }
   return state;
 }
+
+/** What the design fixed at boot, by its path. */
+const constantsOf = (schema: Schema, state: Record<string, unknown>): Slot[] =>
+  Object.entries(schema).flatMap(([slice, shape]) =>
+    shape.kind !== 'table'
+      ? []
+      : Object.keys(state[slice] as object).flatMap((row) =>
+          Object.entries(shape.fields)
+            .filter(([, kind]) => kind.kind === 'constant')
+            .map(([field, kind]) => ({ path: [slice, row, field], kind })),
+        ),
+  );
 
 /** The value at a path. */
 export const read = (state: unknown, path: readonly string[]): unknown =>

@@ -5,6 +5,7 @@
  * go round for ever without signalling it. Kernel threads, hardware and timers are fair; user space owes nothing.
  */
 import type { KernelState } from '../model/machine.ts';
+import { isPromised } from './lasso.ts';
 import type { Blame, Link, Opens, Property } from './property.ts';
 
 /** Follow the debts from the thread that owes the fence, until somebody is not waiting. */
@@ -20,9 +21,7 @@ function chain(opens: Opens, from: string | null): Link[] {
 }
 
 const promised = (kernel: KernelState): string[] =>
-  Object.entries(kernel.fences)
-    .filter(([, { published, initialised, signaled }]) => published && initialised && !signaled)
-    .map(([fence]) => fence);
+  Object.keys(kernel.fences).filter((fence) => isPromised(kernel, fence));
 
 export const fenceSignals: Property = {
   name: 'fence-signals',

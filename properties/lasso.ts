@@ -27,10 +27,15 @@ export const underWay = (open: Open): boolean =>
 /** Does a step with these facts get something done for its thread? */
 export const getsSomethingDone = (facts: readonly Fact[]): boolean =>
   facts.some((fact) => fact.kind === 'progress' || (fact.kind === 'returned' && fact.to !== 'caller'));
-/** Is this fence published and still pending? */
+/**
+ * Is this fence published, still pending, and asked for? One that begins to signal only when it is asked to, by
+ * enable_signaling, owes nothing before: whoever waits for it asks (F-12, F-37, E1.3).
+ */
 export const isPromised = (kernel: KernelState, fence: string): boolean => {
-  const { published, initialised, signaled } = kernel.fences[fence] as KernelState['fences'][string];
-  return published && initialised && !signaled;
+  const { published, initialised, signaled, enable_signaling, enabled } = kernel.fences[
+    fence
+  ] as KernelState['fences'][string];
+  return published && initialised && !signaled && (enable_signaling === '' || enabled);
 };
 
 /** Follow the loop once from this state, on a copy. */

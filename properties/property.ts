@@ -59,6 +59,7 @@ export interface Property {
   /** The kinds of facts that `step` and `gathers` care about; other steps are not shown to them. */
   readonly hears?: readonly Fact['kind'][];
   step?(moment: Moment): Blame | undefined;
+  /** Asked only in states in which a blocked thread waits for another blocked one, or for itself. */
   waits?(opens: Opens): Blame | undefined;
   rest?(machine: Machine, kernel: KernelState, opens: Opens): Blame | undefined;
   circle?(circle: Circle): Blame | undefined;
@@ -70,7 +71,7 @@ export interface Property {
 }
 
 /** Same bug? Findings are told apart by this, counterexamples are pinned on it. */
-export const signature = ({ property, kind }: Blame): string => `${property} (${kind})`;
+export const signature = ({ property, kind }: Pick<Blame, 'property' | 'kind'>): string => `${property} (${kind})`;
 
 /** A property that convicts on every fact of one kind that fits. */
 export function convictsOn<K extends Fact['kind']>(

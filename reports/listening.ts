@@ -25,6 +25,8 @@ export interface Line {
   readonly depth: number;
   /** Routines that it entered by itself, as reclaim, a notifier or a completion does; innermost last. */
   readonly enters: readonly string[];
+  /** The way it went, when that says something: '→ fails'. */
+  readonly outcome: string;
 }
 /** Something a thread holds, and the routine that took it. */
 export interface HeldAt extends Held {
@@ -69,7 +71,8 @@ export function listening(machine: Machine): Listening {
                 .map(([, value]) => value)
                 .join(', ')})`
             : op.text(operands);
-        said.push({ text, routine, depth, enters: CALLS.has(name) ? [] : entered.map((each) => each.routine) });
+        const enters = CALLS.has(name) ? [] : entered.map((each) => each.routine);
+        said.push({ text, routine, depth, enters, outcome: '' });
       },
     };
   }

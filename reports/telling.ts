@@ -60,8 +60,6 @@ export interface Step {
   readonly lines: readonly Line[];
   /** Where the first of them stands, innermost first. */
   readonly stack: readonly string[];
-  /** The way it went, when it could have gone another way: '→ fails'. */
-  readonly outcome: string;
   readonly facts: readonly Fact[];
   /** Who is blocked after the step. */
   readonly blocked: readonly (Standing & { readonly newly: boolean })[];
@@ -84,6 +82,8 @@ export interface Telling {
   readonly workload: Workload;
   /** What is broken; null when nothing is. */
   readonly blame: Blame | null;
+  /** What the verdict looked at: one step, who waits for whom, a state at rest, a circle, or lock orders over runs. */
+  readonly judgedBy: 'step' | 'waits' | 'rest' | 'circle' | 'orders' | null;
   /** The broken property in a sentence; '' when nothing is broken. */
   readonly says: string;
   readonly sources: readonly string[];
@@ -99,6 +99,10 @@ export interface Telling {
 }
 
 export const stepsOf = ({ steps }: Telling): Step[] => steps.filter((each): each is Step => each.kind === 'step');
+
+/** The line that the schedule chose; the others only rode with it. */
+export const decidedLine = ({ lines, stack, word }: Step): string =>
+  (lines.find(({ routine, depth }) => routine === stack[0] && depth === stack.length) ?? lines.at(-1))?.text ?? word;
 
 /**
  * Tell a case: replay it, on the plain reducer, up to the verdict.
@@ -125,7 +129,7 @@ export function tell(
   const circle = loop.length > 0 ? fairness(machine, replay.kernel, loop) : undefined;
   for (const text of loop) replay.take(text, true);
 
-  const says = props.find(({ name }) => name === verdict?.blame.property);
+  const property = props.find(({ name }) => name === verdict?.blame.property);
   const expectation = expected(design, knobs);
   const argued = verdict && expectation?.convicts?.includes(verdict.blame.property) ? expectation.because : null;
   return {
@@ -135,8 +139,9 @@ export function tell(
     knobs,
     workload: run.workload,
     blame: verdict?.blame ?? null,
-    says: says?.says ?? '',
-    sources: [...new Set([...design.sources, ...(says?.sources ?? [])])],
+    judgedBy: property ? judgedBy(property, loop.length > 0) : null,
+    says: property?.says ?? '',
+    sources: [...new Set([...design.sources, ...(property?.sources ?? [])])],
     threads: Object.entries(machine.threads).map(([name, { kind }]) => ({ name, kind })),
     blockedAtBoot,
     steps: replay.steps,
@@ -144,6 +149,13 @@ export function tell(
     promises: replay.promises(),
     fair: circle?.fair ? circle.how : [],
   };
+}
+
+function judgedBy(property: Property, loop: boolean): NonNullable<Telling['judgedBy']> {
+  if (loop) return 'circle';
+  if (property.concludes) return 'orders';
+  if (property.waits) return 'waits';
+  return property.step ? 'step' : 'rest';
 }
 
 /** The case on its way: what the plain reducer did so far, written down. */
@@ -188,15 +200,16 @@ class Replay {
     const blocked = this.blocked().map((each) => ({ ...each, newly: !this.#before.has(each.thread) || each.thread === thread }));
     this.#before = new Set(blocked.map((each) => each.thread));
     this.#follow_promises();
+    const [first, ...riding] = this.#listener.heard();
+    const decided = first ? [{ ...first, outcome: remarkable(ways[thread] as Open, outcome, first.text) }] : [];
     this.steps.push({
       kind: 'step',
       number: this.#number,
       word: played.word,
       thread,
       threadKind: machine.threads[thread]?.kind ?? 'kernel',
-      lines: [...(this.#prologue[thread] ?? []), ...this.#listener.heard()],
+      lines: [...(this.#prologue[thread] ?? []), ...decided, ...riding],
       stack: stacks[thread] ?? [],
-      outcome: remarkable(ways[thread] as Open, outcome),
       facts,
       blocked,
       evidence: this.#gather(thread, facts),
@@ -251,10 +264,10 @@ class Replay {
 const backtrace = ({ frames }: Thread): string[] => frames.map(({ routine }) => routine).toReversed();
 
 /** The way a step went, when it says something: it could have gone another way, and was not simply fine. */
-function remarkable(open: Open, outcome: string): string {
-  const ways = open.kind === 'ready' || open.kind === 'blocked' ? open.outcomes : [];
-  const forced = open.kind === 'ready' && ways.length < 2;
-  return outcome === '' || outcome === 'ok' || forced ? '' : `→ ${outcome}`;
+function remarkable(open: Open, outcome: string, line: string): string {
+  const forced = open.kind === 'ready' && open.outcomes.length < 2;
+  const said = outcome === '' || outcome === 'ok' || line.startsWith(`${outcome}(`);
+  return said || forced ? '' : `→ ${outcome}`;
 }
 
 function standingOf(machine: Machine, kernel: KernelState, thread: string, listener: Listening): Standing {

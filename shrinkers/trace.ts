@@ -5,10 +5,11 @@
  * Why: a pass must know which words belong together (a call and its body) and what else could have happened, and
  * both are facts of the run, not of the text.
  */
-import { type Case, REBOOT, choiceOf, choices, word } from '../model/case.ts';
+import { type Case, REBOOT, choiceOf, choices, follow, word } from '../model/case.ts';
 import { type Booted, start } from '../model/design.ts';
 import { type KernelState, reduce } from '../model/machine.ts';
 import { canonical } from '../model/schema.ts';
+import { wordsOf } from './words.ts';
 
 export interface Step {
   readonly word: string;
@@ -16,19 +17,14 @@ export interface Step {
   readonly tamer: readonly string[];
   /** The call of the process's workload, by place, that this step is part of; nothing for other threads. */
   readonly call: number | undefined;
-  /** The state after it, as text, to be compared with others. */
-  readonly state: () => string;
 }
 export interface Trace {
   readonly schedule: readonly Step[];
   readonly loop: readonly Step[];
 }
 
-/** The state as text; equal texts are equal states. */
-const identity = (kernel: KernelState): string => canonical({ ...kernel, facts: [] });
-
-/** Follow the case and write down what happened. `states` keeps the states as well, which costs a text a step. */
-export function traceOf(booted: Booted, run: Case, patient: boolean, states = false): Trace {
+/** Follow the case and write down what happened. */
+export function traceOf(booted: Booted, run: Case, patient: boolean): Trace {
   let kernel = start(booted, run.workload);
   const calls = new Map<string, number | undefined>();
 
@@ -36,7 +32,7 @@ export function traceOf(booted: Booted, run: Case, patient: boolean, states = fa
     if (text === REBOOT) {
       kernel = start(booted, run.workload);
       calls.clear();
-      return { word: text, tamer: [], call: undefined, state: stateNow() };
+      return { word: text, tamer: [], call: undefined };
     }
     const all = choices(booted.machine, kernel, patient);
     const choice = choiceOf(text, all);
@@ -45,21 +41,25 @@ export function traceOf(booted: Booted, run: Case, patient: boolean, states = fa
     const todo = kernel.users[choice.thread]?.todo ?? [];
     reduce(booted.machine, kernel, choice);
     if ((kernel.users[choice.thread]?.todo.length ?? 0) < todo.length) {
-      const began = choice.outcome === todo[0]?.call;
-      calls.set(choice.thread, began ? (run.workload[choice.thread]?.length ?? 0) - todo.length : undefined);
+      const called = choice.outcome === todo[0]?.call; // otherwise it was killed, and no call is under way
+      calls.set(choice.thread, called ? (run.workload[choice.thread]?.length ?? 0) - todo.length : undefined);
     }
-    return {
-      word: word(choice),
-      tamer: ways.slice(0, ways.indexOf(choice)).map(word),
-      call: calls.get(choice.thread),
-      state: stateNow(),
-    };
-  };
-  const stateNow = (): (() => string) => {
-    if (!states) return () => '';
-    const text = identity(kernel);
-    return () => text;
+    return { word: word(choice), tamer: ways.slice(0, ways.indexOf(choice)).map(word), call: calls.get(choice.thread) };
   };
   const takeAll = (words: readonly string[]): Step[] => words.map(take).filter((step) => step !== undefined);
   return { schedule: takeAll(run.schedule), loop: takeAll(run.loop ?? []) };
+}
+
+/** The state as text before each word, and after the last one; equal texts are equal states. */
+export function statesOf(booted: Booted, run: Case, patient: boolean): string[] {
+  let kernel: KernelState = start(booted, run.workload);
+  const text = (): string => canonical({ ...kernel, facts: [] });
+  return [
+    text(),
+    ...wordsOf(run).map((each) => {
+      if (each === REBOOT) kernel = start(booted, run.workload);
+      else follow(booted.machine, kernel, each, patient);
+      return text();
+    }),
+  ];
 }

@@ -63,16 +63,11 @@ const busyWith = (kernel: KernelState, bo: string): string[] =>
 /** Why a device that reaches the buffer through its page tables reaches the wrong memory, or nothing. */
 export function staleReason(kernel: KernelState, bo: string): string | null {
   const row = boRow(kernel, bo);
-  switch (row.mapped) {
-    case null:
-      return `${bo} is not mapped any more`;
-    case 'freed':
-      return `the memory behind its mapping of ${bo} was taken away`;
-    case 'VRAM':
-      return null;
-    case 'pages':
-      return inVram(row) ? `${bo} has moved to VRAM and its mapping still leads to the old pages` : null;
-  }
+  if (row.mapped === null) return `${bo} is not mapped any more`;
+  if (row.mapped === 'freed') return `the memory behind its mapping of ${bo} was taken away`;
+  if (row.mapped === 'pages' && inVram(row))
+    return `${bo} has moved to VRAM and its mapping still leads to the old pages`;
+  return null;
 }
 /** Why the CPU finds nothing there, or nothing. */
 const absentReason = (row: BoRow, bo: string): string | null =>
@@ -110,7 +105,13 @@ function deviceTouches(kernel: KernelState, me: string, bo: string): boolean {
   const stale = staleReason(kernel, bo);
   note(kernel, me, { kind: 'accesses', bo, by: me, stale });
   if (place === 'SYSTEM' && !busy_in_system)
-    complain(kernel, me, bo, 'B18.1', `${me} uses ${bo} while it is in SYSTEM, where TTM may take its pages at any time`);
+    complain(
+      kernel,
+      me,
+      bo,
+      'B18.1',
+      `${me} uses ${bo} while it is in SYSTEM, where TTM may take its pages at any time`,
+    );
   return stale === null;
 }
 /** The device writes through its mapping. A write that went astray was still ordered: readers will miss it. */
@@ -229,7 +230,8 @@ const swap_free = instruction('ttm_tt_swap_free', (bo: string) => ({ bo }), {
   touches: onBo,
   run: (kernel, me, { bo }) => {
     // A copy that failed was dropped: the pages stay, with their contents.
-    if (boRow(kernel, bo).swap !== null) freePages(kernel, me, bo, 'swapped');
+    const { tt, swap } = boRow(kernel, bo);
+    if (tt === 'populated' && swap !== null) freePages(kernel, me, bo, 'swapped');
   },
 });
 /** Copy the pages out, then free them: what is written in between is lost. ret '0', or '-ENOMEM' and nothing changed (B3.5). */
@@ -248,7 +250,7 @@ function place(kernel: KernelState, me: string, bo: string, to: Place): void {
   }
   row.place = to;
 }
-/** Change only the placement: the same pages serve both, or there was no place before (B2.5, rule 40 of the KUnit helpers). */
+/** Change only the placement: the same pages serve both, or there was no place before (B2.5, drivers/gpu/drm/ttm/tests/ttm_kunit_helpers.c). */
 export const ttm_bo_move_null = instruction('ttm_bo_move_null', (bo: string, to: Place) => ({ bo, to }), {
   text: ({ bo, to }) => `ttm_bo_move_null(${bo}, ${to})`,
   touches: onBo,

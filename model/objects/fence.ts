@@ -17,7 +17,7 @@ import {
   returns,
   stay,
 } from '../machine.ts';
-import { type Kept, constant, flag, maybe, name, table, whole } from '../schema.ts';
+import { type Kept, constant, fixedName, flag, maybe, name, table, whole } from '../schema.ts';
 import { FENCE_MAP, acquire, holdsKind, might_sleep, probe, release } from './context.ts';
 
 /** A routine to run when the fence signals, on the signaller's stack and under the fence lock (F-26, F-30). */
@@ -32,7 +32,7 @@ const fields = {
     context: constant<string>(''),
     seqno: constant<number>(1),
     /** The routine behind ops->enable_signaling, if there is one (F-12..F-18). */
-    enable_signaling: constant<string>(''),
+    enable_signaling: fixedName('routines'),
     initialised: flag,
     published: flag,
     enabled: flag,
@@ -70,7 +70,10 @@ const unarmed = (kernel: KernelState, fence: string): boolean =>
 /** The fence exists from here on: unsignalled, not armed, not published, and owed by the caller or `by` (F-3). */
 export const dma_fence_init = instruction('dma_fence_init', (fence: string, by: string = '$me') => ({ fence, by }), {
   text: ({ fence }) => `dma_fence_init(${fence})`,
-  touches: onFence,
+  touches: ({ fence, by }) => [
+    ['fences', fence],
+    ['threads', by],
+  ],
   run: (kernel, me, { fence, by }) => {
     const row = fenceRow(kernel, fence);
     if (row.published && pending(kernel, fence))
@@ -190,8 +193,9 @@ function enable(kernel: KernelState, me: string, fence: string): void {
   const row = fenceRow(kernel, fence);
   if (row.enabled || row.signaled) return;
   row.enabled = true;
-  if (row.enable_signaling !== '')
-    pushCall(kernel, me, 'run_enable_signaling', { routine: row.enable_signaling, fence });
+  if (row.enable_signaling === '') return;
+  returns(kernel, me, '0');
+  pushCall(kernel, me, 'run_enable_signaling', { routine: row.enable_signaling, fence });
 }
 export const dma_fence_enable_sw_signaling = instruction(
   'dma_fence_enable_sw_signaling',
@@ -209,8 +213,12 @@ export const dma_fence_add_callback = instruction(
   (fence: string, routine: string, vars: Record<string, string> = {}) => ({ fence, routine, vars }),
   {
     text: ({ fence, routine }) => `dma_fence_add_callback(${fence}, ${routine})`,
-    touches: onFence,
+    touches: ({ fence, routine }) => [
+      ['fences', fence],
+      ['routines', routine],
+    ],
     run: (kernel, me, { fence, routine, vars }) => {
+      if (armFirst(kernel, me, [fence])) return; // F-19: the hook first; it may say that all is over
       returns(kernel, me, pending(kernel, fence) ? '0' : '-ENOENT');
       if (!pending(kernel, fence)) return;
       const row = fenceRow(kernel, fence);
@@ -329,9 +337,18 @@ const call_hook = instruction('call_hook', (routine: string) => ({ routine }), {
     pushCall(kernel, me, routine, frame?.vars ?? {});
   },
 });
-const underFenceLock = (what: string): readonly Instruction[] => [
+/** A hook that returns 'false' says that the fence is over already: the core signals it right there (F-12, F-14). */
+const enable_answer = instruction('enable_answer', (fence: string) => ({ fence }), {
+  text: ({ fence }) => `if (!enabled) dma_fence_signal_locked(${fence})`,
+  local: true,
+  run: (kernel, me, { fence }) => {
+    if ((kernel.threads[me] as { ret: string }).ret === 'false') signalFence(kernel, me, fence);
+  },
+});
+const underFenceLock = (what: string, after: readonly Instruction[] = []): readonly Instruction[] => [
   { op: 'atomic_enter', object: what },
   call_hook('$routine'),
+  ...after,
   { op: 'atomic_exit', object: what },
 ];
 
@@ -354,10 +371,11 @@ export const fence: KernelObject = {
     dma_fence_begin_signalling,
     dma_fence_end_signalling,
     call_hook,
+    enable_answer,
   ],
   routines: {
     run_fence_callback: underFenceLock('a fence callback'),
-    run_enable_signaling: underFenceLock('enable_signaling'),
+    run_enable_signaling: underFenceLock('enable_signaling', [enable_answer('$fence')]),
   },
   leftovers: (kernel) =>
     Object.keys(kernel.fences)

@@ -15,6 +15,7 @@ import { scheduler } from './scheduler.ts';
 import { sync } from './sync.ts';
 import { timerObject } from './timer.ts';
 import { userObject } from './user.ts';
+import { userQueue } from './user-queue.ts';
 import { workqueue } from './work.ts';
 
 export const objects: readonly KernelObject[] = [
@@ -32,6 +33,7 @@ export const objects: readonly KernelObject[] = [
   sync,
   timerObject,
   userObject,
+  userQueue,
   workqueue,
 ];
 
@@ -57,4 +59,5 @@ export * from './scheduler.ts';
 export * from './sync.ts';
 export * from './timer.ts';
 export * from './user.ts';
+export * from './user-queue.ts';
 export * from './work.ts';

@@ -11,13 +11,14 @@ import {
   type Block,
   type KernelObject,
   type KernelState,
+  type Thread,
   type ThreadSpec,
   instruction,
   note,
   pushCall,
   returns,
 } from '../machine.ts';
-import { type Kept, constant, int, table, whole } from '../schema.ts';
+import { type Kept, fixedName, int, table, whole } from '../schema.ts';
 import { FS_RECLAIM, MMU_NOTIFIER, acquire, holdsKind, might_sleep, probe, release } from './context.ts';
 import { atomic_enter, atomic_exit } from './context.ts';
 import { call, if_ret } from './flow.ts';
@@ -29,9 +30,9 @@ export const reclaims = (gfp: Gfp): boolean => gfp !== 'GFP_NOWAIT' && gfp !== '
 const MOST_ELEMENTS = 8;
 const fields = {
   /** Registered shrinkers; `scan` is a routine that runs inside reclaim (A4). */
-  shrinkers: table({ scan: constant<string>('') }),
+  shrinkers: table({ scan: fixedName('routines') }),
   /** Pages of processes that reclaim may unmap; the notifier is called before and after they change (A9.2). */
-  ranges: table({ invalidate: constant<string>(''), invalidate_end: constant<string>('') }),
+  ranges: table({ invalidate: fixedName('routines'), invalidate_end: fixedName('routines') }),
   /** Memory pools: `free` elements in reserve, and who must act for each other one to come back (A5). */
   mempools: table({ free: int(MOST_ELEMENTS), holders: whole<readonly string[]>([]) }),
 };
@@ -45,10 +46,11 @@ declare module '../machine.ts' {
 }
 
 const alreadyReclaiming = (kernel: KernelState, me: string): boolean => holdsKind(kernel, me, 'reclaim') !== undefined;
-/** The mask after the task's scope: memalloc_nofs_save and friends weaken every allocation inside (G-1, A1.6). */
+/** The mask after the task's scopes: memalloc_nofs_save and friends weaken every allocation inside; the strictest wins (G-1, A1.6). */
 const scoped = (kernel: KernelState, me: string, gfp: Gfp): Gfp => {
-  const scope = holdsKind(kernel, me, 'scope')?.object as Gfp | undefined;
-  return scope && reclaims(gfp) && GFP.indexOf(scope) < GFP.indexOf(gfp) ? scope : gfp;
+  if (!reclaims(gfp)) return gfp;
+  const scopes = (kernel.threads[me] as Thread).held.filter(({ kind }) => kind === 'scope').map(({ object }) => object);
+  return GFP[Math.min(...[gfp, ...scopes].map((each) => GFP.indexOf(each as Gfp)))] as Gfp;
 };
 
 /** What direct reclaim with this mask may take: shrinkers need __GFP_FS, process pages do not (A3.4, L-23, L-24). */

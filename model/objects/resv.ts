@@ -95,6 +95,9 @@ function dies(kernel: KernelState, me: string, resv: string): boolean {
   const { owner, ticketed } = resvRow(kernel, resv);
   return owner !== null && owner !== me && ticketed && holdsAnyResv(kernel, me) && olderThan(kernel, owner, me);
 }
+/** Does this thread's ticket have it already? A lock taken without the ticket does not count: that is a deadlock of one (W-10). */
+const has = (kernel: KernelState, me: string, resv: string): boolean =>
+  resvRow(kernel, resv).owner === me && resvRow(kernel, resv).ticketed;
 function ownerWait(kernel: KernelState, resv: string): Wait | undefined {
   const { owner } = resvRow(kernel, resv);
   return owner === null
@@ -151,10 +154,16 @@ export const ww_mutex_lock = instruction('ww_mutex_lock', (resv: string) => ({ r
   strong: true,
   touches: onResv,
   waits: (kernel, me, { resv }) =>
-    resvRow(kernel, resv).owner === me || dies(kernel, me, resv) ? undefined : ownerWait(kernel, resv),
+    has(kernel, me, resv) || dies(kernel, me, resv) ? undefined : ownerWait(kernel, resv),
   run: (kernel, me, { resv }) => {
     might_sleep(kernel, me, 'dma_resv_lock');
-    if (resvRow(kernel, resv).owner === me) returns(kernel, me, '-EALREADY');
+    if (!holdsKind(kernel, me, 'ticket'))
+      note(kernel, me, {
+        kind: 'misuse',
+        rule: 'W-6',
+        what: `${me} locks ${resv} with a ticket that it does not have`,
+      });
+    if (has(kernel, me, resv)) returns(kernel, me, '-EALREADY');
     else if (dies(kernel, me, resv)) returns(kernel, me, '-EDEADLK');
     else {
       take(kernel, me, resv, true, false);

@@ -54,9 +54,10 @@ export const emit = instruction(
   }),
   {
     text: ({ ring, job }) => `emit(${ring}, ${job})`,
-    touches: ({ ring, fence }) => [
+    touches: ({ ring, fence, irq }) => [
       ['rings', ring],
       ['fences', fence],
+      ...(irq === '' ? [] : [['routines', irq] as const]),
     ],
     run: (kernel, _me, { ring, job, fence, irq, vars }) => {
       rowOf(kernel, ring).jobs = [...rowOf(kernel, ring).jobs, { job, fence, irq, vars }];

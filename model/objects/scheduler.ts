@@ -5,8 +5,16 @@
  * as what the job depends on is over and the hardware has credits left (C3.2, C3.3, C3.5), and calls run_job on its
  * own stack. The free-job work is folded into job_done: a credit that comes back lets the worker go on (C4.4).
  */
-import { type KernelObject, type KernelState, type ThreadSpec, instruction, note, pushCall } from '../machine.ts';
-import { type Kept, constant, table, whole } from '../schema.ts';
+import {
+  type KernelObject,
+  type KernelState,
+  type ThreadSpec,
+  instruction,
+  note,
+  pushCall,
+  returns,
+} from '../machine.ts';
+import { type Kept, constant, fixedName, table, whole } from '../schema.ts';
 import { fenceRow, fencesWait, passPromise, signalFence } from './fence.ts';
 import { forever } from './flow.ts';
 
@@ -19,7 +27,7 @@ export interface QueuedJob {
 const fields = {
   scheds: table({
     /** The driver's ops->run_job: a routine of the design. */
-    run_job: constant<string>(''),
+    run_job: fixedName('routines'),
     credit_limit: constant<number>(1),
     queue: whole<readonly QueuedJob[]>([]),
     /** Jobs given to the hardware: each holds one credit until it is done. */
@@ -86,7 +94,7 @@ const drm_sched_run_job_done = instruction('drm_sched_run_job_done', (sched: str
   text: ({ sched }) => `/* ${sched} looks for the next job */`,
   local: true,
   run: (kernel, me) => {
-    (kernel.threads[me] as { ret: string }).ret = '0';
+    returns(kernel, me, '0');
     note(kernel, me, { kind: 'progress', what: 'run_job returned' });
   },
 });

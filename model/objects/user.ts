@@ -5,7 +5,7 @@
  * between two calls; its exit routine then closes what it had open, as do_exit does.
  */
 import { type KernelObject, type ThreadSpec, type Thread, instruction, pushCall } from '../machine.ts';
-import { type Kept, constant, table, whole } from '../schema.ts';
+import { type Kept, fixedName, table, whole } from '../schema.ts';
 import { forever } from './flow.ts';
 
 /** One system call with its arguments, by parameter name. */
@@ -17,7 +17,7 @@ const fields = {
   users: table({
     todo: whole<readonly Call[]>([]),
     /** What runs when the process is killed; empty when killing it changes nothing. */
-    exit: constant<string>(''),
+    exit: fixedName('routines'),
   }),
 };
 declare module '../machine.ts' {
@@ -50,6 +50,15 @@ const next_call = instruction('next_call', (user: string) => ({ user }), {
   },
 });
 
+/** Between two system calls that belong together: the program runs its own code, or does not get to; it owes nobody a turn. */
+export const in_user_space = instruction('in_user_space', (what: string) => ({ what }), {
+  text: ({ what }) => `/* in user space: ${what} */`,
+  rest: true,
+  run: (kernel, me) => {
+    (kernel.threads[me] as Thread).ret = '0';
+  },
+});
+
 /** A user process; `exit` names the routine that runs when it is killed. */
 export const user = (options: { exit?: string } = {}): ThreadSpec => ({
   kind: 'user',
@@ -58,4 +67,4 @@ export const user = (options: { exit?: string } = {}): ThreadSpec => ({
   rows: (me) => ({ users: { [me]: { exit: options.exit ?? '' } } }),
 });
 
-export const userObject: KernelObject = { schema: fields, ops: [next_call] };
+export const userObject: KernelObject = { schema: fields, ops: [next_call, in_user_space] };

@@ -13,14 +13,14 @@ import {
   instruction,
   note,
 } from '../machine.ts';
-import { type Kept, constant, flag, table, whole } from '../schema.ts';
+import { type Kept, fixedName, flag, table, whole } from '../schema.ts';
 import { forever } from './flow.ts';
 import { might_sleep } from './context.ts';
 
 const fields = {
   works: table({
     /** The ordered queue it runs on; empty when it may always run at once. */
-    queue: constant<string>(''),
+    queue: fixedName('workqueues'),
     queued: flag,
     running: flag,
   }),
@@ -119,24 +119,34 @@ export const flush_work = instruction('flush_work', (work: string) => ({ work })
   run: (kernel, me, { work }) => might_sleep(kernel, me, `flush_work(&${work})`),
 });
 
-/** Take the item off its queue, and wait for it if it runs. */
-export const cancel_work_sync = instruction('cancel_work_sync', (work: string) => ({ work }), {
+/** Take the item off its queue; it does not wait for a run that is under way. */
+export const cancel_work = instruction('cancel_work', (work: string) => ({ work }), {
+  text: ({ work }) => `cancel_work(&${work})`,
+  touches: onWork,
+  run: (kernel, _me, { work }) => dequeue(kernel, work),
+});
+function dequeue(kernel: KernelState, work: string): void {
+  const row = rowOf(kernel, work);
+  if (!row.queued) return;
+  row.queued = false;
+  const queue = row.queue && kernel.workqueues[row.queue];
+  if (queue) queue.items = queue.items.toSpliced(queue.items.lastIndexOf(work), 1);
+}
+const cancel_wait = instruction('cancel_wait', (work: string) => ({ work }), {
   text: ({ work }) => `cancel_work_sync(&${work})`,
   touches: onWork,
   waits: (kernel, _me, { work }) => (rowOf(kernel, work).running ? busy(kernel, work) : undefined),
   run: (kernel, me, { work }) => {
     might_sleep(kernel, me, `cancel_work_sync(&${work})`);
-    const row = rowOf(kernel, work);
-    if (!row.queued) return;
-    row.queued = false;
-    const queue = row.queue && kernel.workqueues[row.queue];
-    if (queue) queue.items = queue.items.filter((each) => each !== work);
+    dequeue(kernel, work); // an item that queued itself again while it was being cancelled
   },
 });
+/** Take the item off its queue, then wait for it if it runs: a run that was only queued does not come any more. */
+export const cancel_work_sync = (work: string): Block => [cancel_work(work), cancel_wait(work)];
 
 export const workqueue: KernelObject = {
   schema: fields,
-  ops: [queue_work, work_begin, work_end, flush_work, cancel_work_sync],
+  ops: [queue_work, work_begin, work_end, flush_work, cancel_work, cancel_wait],
   leftovers: (kernel) =>
     Object.entries(kernel.works).flatMap(([each, { queued, running }]) =>
       queued || running ? [`${each} is still ${running ? 'running' : 'queued'}`] : [],

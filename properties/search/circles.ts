@@ -64,6 +64,21 @@ function within(graph: Graph, among: Int32Array, without: ReadonlySet<number>): 
   return found;
 }
 
+/**
+ * A thread whose time never comes because others go round without it: in patient time such a loop hides what the
+ * timer would do, so a search that met one was not exhaustive.
+ */
+export function heldBack(graph: Graph): string | undefined {
+  const { learned, store } = graph;
+  const { packing, threads } = learned;
+  const every = Int32Array.from({ length: store.count }, (_, state) => state);
+  for (const component of components(graph, every, new Set()))
+    for (let thread = 0; thread < threads.length; thread += 1)
+      if (component.every((state) => learned.turn(thread, store.words, state * packing.width).time))
+        return threads[thread];
+  return undefined;
+}
+
 /** Tarjan's algorithm, iterative, on the given states without the banned ways; only components with an edge inside. */
 function components(graph: Graph, states: Int32Array, banned: ReadonlySet<number>): Int32Array[] {
   const { first, to, wayOf, store } = graph;

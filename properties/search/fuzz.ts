@@ -1,5 +1,6 @@
 /**
- * The fuzz of one setting: runs in batches of derived seeds, each run a workload and a schedule, everything judged.
+ * The fuzz of one setting: runs in batches of derived seeds, each run a workload and a schedule, everything judged;
+ * then, for what walks cannot see, a sweep as far as the budget goes.
  *
  * Batches keep fast-check's bias alive, which decays within one long call; they are also the unit of stopping.
  * Evidence of properties that remember is kept over all runs of the same workload, as lockdep keeps it over uptime.
@@ -12,8 +13,8 @@ import { type Run, runs } from './arbitraries.ts';
 import { Learned } from './learned.ts';
 import { Random } from './random.ts';
 import { strategies } from './strategies/index.ts';
-import type { Strategy } from './strategies/strategy.ts';
-import { joined } from './sweep.ts';
+import type { Strategy, WalkStrategy } from './strategies/strategy.ts';
+import { joined, sweep } from './sweep.ts';
 import { Walker } from './walk.ts';
 
 export interface FuzzOptions {
@@ -55,27 +56,36 @@ export function strategiesNamed(names: readonly string[]): Strategy[] {
   });
 }
 
+/** Packed workloads that are kept. */
+const MOST_STARTS = 10_000;
+
 type Known = Map<string, Evidence & { readonly schedule: readonly string[] }>;
 
 export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
   const chosen = options.strategies ? strategiesNamed(options.strategies) : strategies;
+  const walks = chosen.filter((each): each is WalkStrategy => each.kind === 'walk');
   const learned = new Learned(booted.machine);
   const walker = new Walker(learned, options.properties);
   const findings = new Map<string, FuzzFinding>();
   const evidence = new Map<string, Known>();
+  const starts = new Map<string, Int32Array>();
   let done = 0;
 
   const one = ({ workload, luck }: Run): void => {
     const random = new Random(luck);
-    const strategy = chosen[random.below(chosen.length)] as Strategy;
+    const strategy = walks[random.below(walks.length)] as WalkStrategy;
     const length = RUN_STEPS[random.below(RUN_STEPS.length)] as number;
-    const found = (blame: Blame, schedule: readonly string[], loop?: readonly string[]): void => {
+    const text = JSON.stringify(workload);
+    const from = starts.get(text) ?? learned.packing.pack(start(booted, workload));
+    if (starts.size < MOST_STARTS) starts.set(text, from);
+
+    const found = (blame: Blame, schedule: () => readonly string[], loop?: readonly string[]): void => {
       if (findings.has(signature(blame))) return;
       const run: Case = {
         design: booted.design.name,
         knobs: booted.knobs,
         workload,
-        schedule,
+        schedule: schedule(),
         ...(loop ? { loop } : {}),
       };
       findings.set(signature(blame), {
@@ -84,32 +94,28 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
         found: { strategy: strategy.name, seed: options.seed, runs: done + 1, steps: walker.steps },
       });
     };
-    walker.run(
-      learned.packing.pack(start(booted, workload)),
-      strategy.begin(random, learned.threads.length, length),
-      length,
-      {
-        blame: found,
-        evidence(property, pieces, schedule) {
-          const place = `${property.name} ${JSON.stringify(workload)}`;
-          const known: Known = evidence.get(place) ?? new Map();
-          evidence.set(place, known);
-          const fresh = pieces.filter(({ key }) => !known.has(key));
-          if (fresh.length === 0) return;
-          const words = schedule();
-          for (const piece of fresh) known.set(piece.key, { ...piece, schedule: words });
-          const verdict = property.concludes?.(known);
-          if (verdict) found(verdict.blame, joined(verdict.keys.map((key) => known.get(key)?.schedule ?? [])));
-        },
-      },
-    );
+    const remember = (property: Property, pieces: readonly Evidence[], schedule: () => readonly string[]): void => {
+      const place = `${property.name} ${text}`;
+      const known: Known = evidence.get(place) ?? new Map();
+      evidence.set(place, known);
+      const fresh = pieces.filter(({ key }) => !known.has(key));
+      if (fresh.length === 0) return;
+      const words = schedule();
+      for (const piece of fresh) known.set(piece.key, { ...piece, schedule: words });
+      const verdict = property.concludes?.(known);
+      if (verdict) found(verdict.blame, () => joined(verdict.keys.map((key) => known.get(key)?.schedule ?? [])));
+    };
+    walker.run(from, strategy.begin(random, learned.threads.length, length), length, {
+      blame: found,
+      evidence: remember,
+    });
     done += 1;
   };
 
   const arbitrary = options.workload
     ? fc.record({ workload: fc.constant(options.workload), luck: fc.integer() })
     : runs(booted);
-  for (let batch = 0; done < options.runs && walker.steps < options.steps; batch += 1) {
+  for (let batch = 0; walks.length > 0 && done < options.runs && walker.steps < options.steps; batch += 1) {
     const numRuns = Math.min(BATCH, options.runs - done);
     const details = fc.check(
       fc.property(arbitrary, (run) => {
@@ -122,5 +128,33 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
     options.progress?.(done, walker.steps);
     if (options.enough?.()) break;
   }
-  return { findings: [...findings.values()], runs: done, steps: walker.steps, witnesses: [...walker.witnesses].sort() };
+  let steps = walker.steps;
+  const witnesses = new Set(walker.witnesses);
+  for (const strategy of chosen) {
+    if (strategy.kind !== 'sweep' || options.enough?.()) continue;
+    const swept = sweep(booted, options.properties, {
+      maxStates: options.steps,
+      ...(options.workload ? { workload: options.workload } : {}),
+    });
+    done += 1;
+    steps += swept.transitions;
+    for (const witness of swept.witnesses) witnesses.add(witness);
+    for (const { blame, schedule, loop } of swept.findings) {
+      if (findings.has(signature(blame))) continue;
+      const run: Case = {
+        design: booted.design.name,
+        knobs: booted.knobs,
+        workload: options.workload ?? booted.workload,
+        schedule,
+        ...(loop ? { loop } : {}),
+      };
+      findings.set(signature(blame), {
+        blame,
+        run,
+        found: { strategy: strategy.name, seed: options.seed, runs: done, steps },
+      });
+    }
+    options.progress?.(done, steps);
+  }
+  return { findings: [...findings.values()], runs: done, steps, witnesses: [...witnesses].sort() };
 }

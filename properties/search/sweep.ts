@@ -8,9 +8,9 @@ import { REBOOT, word } from '../../model/case.ts';
 import { type Booted, type Workload, start } from '../../model/design.ts';
 import type { KernelState, Open } from '../../model/machine.ts';
 import { waitWitness, witnessesOf } from '../judge.ts';
-import { noDeadlock, stuck } from '../no-deadlock.ts';
 import { type Blame, type Evidence, type Property, signature } from '../property.ts';
-import { fairCircles } from './circles.ts';
+import { fairCircles, heldBack } from './circles.ts';
+import { Chains } from './chains.ts';
 import { StepJudges } from './judges.ts';
 import { Learned, type Turn, type Way, apply } from './learned.ts';
 import { StateStore, enlarged } from './store.ts';
@@ -36,8 +36,10 @@ export interface Sweep {
   readonly transitions: number;
   /** Steps of the longest shortest way to a state. */
   readonly depth: number;
-  /** Every reachable state was expanded. */
+  /** Every reachable state was expanded, and nothing that could happen was held back for ever. */
   readonly complete: boolean;
+  /** Why it is not complete. */
+  readonly why?: string;
   readonly findings: readonly Finding[];
   readonly witnesses: ReadonlySet<string>;
   /** States in which nothing that is owed can happen. */
@@ -80,6 +82,7 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   const ways: Way[] = [];
   const waySeen = new Map<Way, number>();
   const judges = new StepJudges(learned, props);
+  const chains = new Chains(learned);
   const evidence = new Map<Property, Map<string, Evidence & { readonly schedule: () => string[] }>>();
 
   const schedule = (state: number): string[] => {
@@ -115,9 +118,6 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   let depth = 0;
   let levelEnd = 1;
   const witnessed = new Set<Turn>();
-  const deadlockIndex = new Map(threads.map((thread, at) => [thread, at] as const));
-  const opensNow = (): Record<string, Open> =>
-    Object.fromEntries(threads.map((thread, at) => [thread, (turns[at] as Turn).open]));
 
   for (; expanded < store.count && store.count <= maxStates; expanded += 1) {
     if (expanded === levelEnd) {
@@ -131,32 +131,29 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
 
     let owed = false;
     let time = false;
-    let blocked = 0;
+    let blocked = false;
     for (let thread = 0; thread < threads.length; thread += 1) {
       const turn = learned.turn(thread, store.words, at);
       turns[thread] = turn;
       owed ||= turn.owed;
       time ||= turn.time;
       if (turn.open.kind === 'blocked') {
-        blocked += 1;
+        blocked = true;
         if (!witnessed.has(turn)) {
           witnessed.add(turn);
           witnesses.add(waitWitness(threads[thread] as string, turn.open.wait.object));
         }
       }
     }
-    if (blocked > 0) {
-      for (const property of props) {
-        if (!property.waits) continue;
-        if (property === noDeadlock && !anyStuck(turns, deadlockIndex)) continue;
-        find(property.waits(opensNow()), () => schedule(state));
-      }
+    if (blocked && chains.any(turns)) {
+      const opens = chains.opens(turns);
+      for (const property of props) find(property.waits?.(opens), () => schedule(state));
     }
     if (!owed && !time) {
       resting += 1;
       const kernel = packing.unpack<KernelState>(store.words, at);
       for (const property of props)
-        if (property.rest) find(property.rest(booted.machine, kernel, opensNow()), () => schedule(state));
+        if (property.rest) find(property.rest(booted.machine, kernel, chains.opens(turns)), () => schedule(state));
     }
 
     if (expanded + 1 >= first.length) first = enlarged(first);
@@ -209,20 +206,25 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
     const verdict = property.concludes?.(known);
     if (verdict) find(verdict.blame, () => joined(verdict.keys.map((key) => known.get(key)?.schedule() ?? [])));
   }
-  const complete = expanded === store.count;
-  if (circling && complete) {
-    const graph: Graph = { learned, store, first, to, way: ways, wayOf, schedule };
+  const exhausted = expanded === store.count;
+  const graph: Graph = { learned, store, first, to, way: ways, wayOf, schedule };
+  if (circling && exhausted) {
     for (const { circle, stem, loop } of fairCircles(graph))
       for (const property of props) {
         const blame = property.circle?.(circle);
         if (blame && !findings.has(signature(blame))) findings.set(signature(blame), { blame, schedule: stem, loop });
       }
   }
+  const held = exhausted && patient ? heldBack(graph) : undefined;
+  const why = !exhausted
+    ? `stopped after ${store.count} states`
+    : held && `a loop holds ${held}'s time back for ever; search with timers at any time`;
   return {
     states: store.count,
     transitions,
     depth,
-    complete,
+    complete: why === undefined,
+    ...(why === undefined ? {} : { why }),
     findings: [...findings.values()],
     witnesses,
     resting,
@@ -242,16 +244,4 @@ export function joined(schedules: readonly (readonly string[])[]): string[] {
       ),
   );
   return needed.flatMap((each, at) => (at === 0 ? each : [REBOOT, ...each]));
-}
-
-/** Is anybody stuck? Cheap for the common case that no blocked thread waits for a blocked one. */
-function anyStuck(turns: readonly Turn[], index: ReadonlyMap<string, number>): boolean {
-  const chained = turns.some(
-    ({ open }) =>
-      open.kind === 'blocked' &&
-      open.wait.bounded === undefined &&
-      open.wait.owedBy.some((debtor) => (turns[index.get(debtor) as number] as Turn).open.kind === 'blocked'),
-  );
-  if (!chained) return false;
-  return stuck(Object.fromEntries([...index].map(([thread, at]) => [thread, (turns[at] as Turn).open]))).size > 0;
 }

@@ -7,11 +7,11 @@
  * a fair circle, and the checker of lassos decides.
  */
 import { word } from '../../model/case.ts';
-import type { KernelState, Open } from '../../model/machine.ts';
+import type { KernelState } from '../../model/machine.ts';
 import { fairness } from '../lasso.ts';
 import { waitWitness, witnessesOf } from '../judge.ts';
-import { noDeadlock, stuck } from '../no-deadlock.ts';
 import type { Blame, Evidence, Property } from '../property.ts';
+import { Chains } from './chains.ts';
 import { StepJudges } from './judges.ts';
 import { type Learned, type Turn, type Way, apply } from './learned.ts';
 import type { Picker } from './strategies/strategy.ts';
@@ -20,7 +20,7 @@ import type { Picker } from './strategies/strategy.ts';
 const MOST_CALM_STEPS = 2_000;
 
 export interface Report {
-  blame(blame: Blame, schedule: readonly string[], loop?: readonly string[]): void;
+  blame(blame: Blame, schedule: () => readonly string[], loop?: readonly string[]): void;
   evidence(property: Property, pieces: readonly Evidence[], schedule: () => readonly string[]): void;
 }
 
@@ -30,10 +30,13 @@ export class Walker {
   steps = 0;
   private readonly props: readonly Property[];
   private readonly judges: StepJudges;
+  private readonly chains: Chains;
   private readonly turns: Turn[];
   private readonly words: Int32Array;
   private readonly trail: Way[] = [];
   private readonly witnessed = new Set<Turn | Way>();
+  private high = 0;
+  private low = 0;
   private owed = false;
   private time = false;
 
@@ -41,6 +44,7 @@ export class Walker {
     this.learned = learned;
     this.props = props;
     this.judges = new StepJudges(learned, props);
+    this.chains = new Chains(learned);
     this.turns = learned.threads.map(() => ({}) as Turn);
     this.words = new Int32Array(learned.packing.width);
   }
@@ -49,6 +53,8 @@ export class Walker {
   run(from: Int32Array, picker: Picker, steps: number, report: Report): void {
     this.words.set(from);
     this.trail.length = 0;
+    this.high = 0;
+    this.low = 0;
     const ways: Way[] = [];
     for (let step = 0; step < steps; step += 1) {
       this.look(report);
@@ -70,32 +76,29 @@ export class Walker {
     const { threads } = this.learned;
     this.owed = false;
     this.time = false;
-    let chained = false;
+    let blocked = false;
     for (let thread = 0; thread < threads.length; thread += 1) {
       const turn = this.learned.turn(thread, this.words, 0);
       this.turns[thread] = turn;
       this.owed ||= turn.owed;
       this.time ||= turn.time;
       if (turn.open.kind !== 'blocked') continue;
-      chained = true;
+      blocked = true;
       if (this.witnessed.has(turn)) continue;
       this.witnessed.add(turn);
       this.witnesses.add(waitWitness(threads[thread] as string, turn.open.wait.object));
     }
-    if (!chained) return;
-    const opens = this.opens();
+    if (!blocked || !this.chains.any(this.turns)) return;
+    const opens = this.chains.opens(this.turns);
     for (const property of this.props) {
-      if (!property.waits || (property === noDeadlock && stuck(opens).size === 0)) continue;
-      const blame = property.waits(opens);
-      if (blame) report.blame(blame, this.schedule());
+      const blame = property.waits?.(opens);
+      if (blame) report.blame(blame, () => this.schedule());
     }
   }
-  private opens(): Record<string, Open> {
-    return Object.fromEntries(this.learned.threads.map((thread, at) => [thread, (this.turns[at] as Turn).open]));
-  }
-
   private take(way: Way, report: Report): void {
     apply(way, this.words, 0);
+    this.high ^= way.high;
+    this.low ^= way.low;
     this.trail.push(way);
     this.steps += 1;
     if (way.facts.length === 0) return;
@@ -106,7 +109,7 @@ export class Walker {
     this.judges.judge(
       way,
       this.words,
-      (blame) => report.blame(blame, this.schedule()),
+      (blame) => report.blame(blame, () => this.schedule()),
       (property, pieces) => report.evidence(property, pieces, () => this.schedule()),
     );
   }
@@ -120,7 +123,7 @@ export class Walker {
         this.rest(report);
         return;
       }
-      const key = `${turnOf} ${this.words.join(' ')}`;
+      const key = `${turnOf} ${this.high} ${this.low}`;
       const before = seen.get(key);
       if (before !== undefined) {
         this.loop(before, report);
@@ -139,10 +142,10 @@ export class Walker {
 
   private rest(report: Report): void {
     const kernel = this.learned.packing.unpack<KernelState>(this.words, 0);
-    const opens = this.opens();
+    const opens = this.chains.opens(this.turns);
     for (const property of this.props) {
       const blame = property.rest?.(this.learned.machine, kernel, opens);
-      if (blame) report.blame(blame, this.schedule());
+      if (blame) report.blame(blame, () => this.schedule());
     }
   }
   private loop(from: number, report: Report): void {
@@ -152,7 +155,7 @@ export class Walker {
     if (!checked.fair) return;
     for (const property of this.props) {
       const blame = property.circle?.(checked.circle);
-      if (blame) report.blame(blame, words.slice(0, from), words.slice(from));
+      if (blame) report.blame(blame, () => words.slice(0, from), words.slice(from));
     }
   }
 }

@@ -7,7 +7,7 @@
  * The pairing of point and priority is essential: a later demotion may land above or below an earlier one.
  */
 import type { Way } from '../learned.ts';
-import type { Strategy } from './strategy.ts';
+import type { WalkStrategy } from './strategy.ts';
 import { weather } from './strategy.ts';
 
 /** The scheduler itself: which of the enabled threads takes step number `step`, counted from 1. */
@@ -36,7 +36,8 @@ export class PctScheduler {
 /** Depths that runs are made for, in turn by chance; most concurrency bugs have a depth of 3 or less. */
 const DEPTHS = [2, 3, 4];
 
-export const pct: Strategy = {
+export const pct: WalkStrategy = {
+  kind: 'walk',
   name: 'pct',
   says: 'priorities with d - 1 change points, as published: finds a bug of depth d with probability 1/(n·k^(d-1)) or more',
   begin(random, threads, steps) {

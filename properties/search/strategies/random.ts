@@ -1,9 +1,10 @@
 /** Random walk: any thread that can move, each as likely; how rough the weather is, is drawn once a run. */
 import type { Way } from '../learned.ts';
-import type { Strategy } from './strategy.ts';
+import type { WalkStrategy } from './strategy.ts';
 import { weather } from './strategy.ts';
 
-export const randomWalk: Strategy = {
+export const randomWalk: WalkStrategy = {
+  kind: 'walk',
   name: 'random',
   says: 'any thread that can move, each as likely; faults as often as the weather of the run says',
   begin(random) {

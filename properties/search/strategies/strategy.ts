@@ -6,12 +6,22 @@ import type { Random } from '../random.ts';
 export interface Picker {
   pick(ways: readonly Way[], step: number): Way;
 }
-export interface Strategy {
+/** A strategy that walks, run after run. */
+export interface WalkStrategy {
+  readonly kind: 'walk';
   readonly name: string;
   readonly says: string;
   /** A picker for one run of at most `steps` steps of `threads` threads. */
   begin(random: Random, threads: number, steps: number): Picker;
 }
+
+/** A strategy that sweeps the design's own workload, once, as far as its share of the budget goes. */
+export interface SweepStrategy {
+  readonly kind: 'sweep';
+  readonly name: string;
+  readonly says: string;
+}
+export type Strategy = WalkStrategy | SweepStrategy;
 
 /** Of the ways of one thread, one: the tamest, or with this probability any of the others. */
 export function weather(random: Random, ways: readonly Way[], threadAt: number, rough: number): Way {

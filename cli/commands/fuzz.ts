@@ -1,0 +1,310 @@
+/**
+ * `fenceproof fuzz`: every design at every setting, for a bounded number of steps, without being told anything.
+ *
+ * A finding is written to disk before it is shrunk, so that nothing that happens later can lose it. What the corpus
+ * knows already is no news; what it knows and this run did not find again is, for then the fuzz has become weaker.
+ */
+import { createHash } from 'node:crypto';
+import type { Command } from 'commander';
+import { caseOf } from '../../corpus/entry.ts';
+import { ensureWritable, saveEntry } from '../../corpus/store.ts';
+import type { Case } from '../../model/case.ts';
+import { type Booted, showKnobs } from '../../model/design.ts';
+import { canonical } from '../../model/schema.ts';
+import { type Blame, type Property, signature } from '../../properties/property.ts';
+import type { FuzzFinding } from '../../properties/search/fuzz.ts';
+import {
+  type Setting,
+  bootSetting,
+  chooseDesigns,
+  chooseProperties,
+  chooseSettings,
+  chooseStrategies,
+  parseKnobs,
+} from '../designs.ts';
+import { asTyped, defaultOut } from '../files.ts';
+import { hearInterrupts } from '../interrupt.ts';
+import { type Corpus, type Known, readCorpus } from '../known.ts';
+import {
+  designOption,
+  duration,
+  knobsOption,
+  outOption,
+  propertyOption,
+  strategyOption,
+  verboseOption,
+  wholeNumber,
+  workersOption,
+} from '../options.ts';
+import { type Pool, defaultWorkers, openPool } from '../pool.ts';
+import { Progress, grouped, took } from '../progress.ts';
+import { convictedEntry } from '../record.ts';
+import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
+import { replayCommand, storyOf } from '../retell.ts';
+import type { Terminal } from '../terminal.ts';
+import { type FuzzDone, countOf } from '../tasks.ts';
+import { type Row, verdictTable } from '../verdicts.ts';
+
+/** Runs and steps of one setting: together about a minute on two cores. */
+const RUNS = 4_000;
+const STEPS = 400_000;
+const SEED = 1;
+/** Words that shrinking one finding may play, and states that each proof of minimality may search. */
+const SHRINK_STEPS = 400_000;
+const PROOF_STATES = 100_000;
+
+interface Options {
+  readonly runs?: number;
+  readonly steps?: number;
+  readonly seed: number;
+  readonly time?: number;
+  readonly design?: readonly string[];
+  readonly knobs?: readonly string[];
+  readonly property?: readonly string[];
+  readonly strategy?: readonly string[];
+  readonly out?: string;
+  readonly workers: number;
+  readonly verbose: boolean;
+}
+
+export function addFuzz(program: Command, terminal: Terminal, finish: (status: number) => void): void {
+  program
+    .command('fuzz')
+    .summary('fuzz every design and keep, shrink and tell what breaks')
+    .description(
+      'Fuzz every design at every setting with every property. What breaks is saved, shrunk, told as a story, and saved again. Ends with status 1 when something new was found or something known was not found again.',
+    )
+    .option('-r, --runs <n>', `runs of each setting (default: ${grouped(RUNS)})`, wholeNumber(1))
+    .option('-s, --steps <n>', `steps of each setting, over all its runs (default: ${grouped(STEPS)})`, wholeNumber(1))
+    .option('--seed <n>', 'what all chance comes from', wholeNumber(-(2 ** 31), 2 ** 31 - 1), SEED)
+    .option('-t, --time <duration>', 'go on with fresh seeds until this time is over, like 90s, 10m or 8h', duration)
+    .addOption(designOption('fuzz these designs only: names, or files of your own'))
+    .addOption(knobsOption())
+    .addOption(propertyOption())
+    .addOption(strategyOption())
+    .addOption(outOption('where findings go (default: the corpus)'))
+    .addOption(workersOption(defaultWorkers))
+    .addOption(verboseOption('tell the story of known findings too'))
+    .action(async (options: Options) => finish(await fuzzing(options, terminal)));
+}
+
+/** What the search of one setting brought, over all rounds. */
+interface Searched {
+  readonly setting: Setting;
+  readonly findings: Map<string, 'known' | 'new'>;
+  readonly witnesses: Set<string>;
+  runs: number;
+  steps: number;
+}
+interface News {
+  readonly setting: Setting;
+  readonly blame: Blame;
+  readonly path: string;
+  words: number;
+}
+
+async function fuzzing(options: Options, terminal: Terminal): Promise<number> {
+  const chosen = await chooseDesigns(options.design ?? []);
+  const properties = chooseProperties(options.property ?? []);
+  const strategies = chooseStrategies(options.strategy ?? []);
+  const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
+  const out = options.out ?? defaultOut(chosen.some(({ from }) => from !== undefined));
+  if (out === '') throw refusal('--out needs a directory');
+  heeding(() => ensureWritable(out));
+  const corpus = readCorpus(out, terminal);
+
+  const pool = openPool(options.workers);
+  const session = new Session(options, pool, corpus, properties, strategies, out, terminal, settings);
+  const interrupts = hearInterrupts(() => {
+    pool.stop();
+    terminal.warn('stopping; what was found is kept');
+  });
+  try {
+    await session.search();
+  } finally {
+    interrupts.forget();
+    terminal.progress('');
+    await pool.close();
+  }
+  return session.conclude(interrupts.happened);
+}
+
+/** One session of fuzzing: what was found so far, and what becomes of the next finding. */
+class Session {
+  private readonly searched: ReadonlyMap<Setting, Searched>;
+  private readonly news: News[] = [];
+  private readonly progress: Progress;
+  private finished = 0;
+  private readonly started = Date.now();
+
+  private readonly options: Options;
+  private readonly pool: Pool;
+  private readonly corpus: Corpus;
+  private readonly properties: readonly Property[];
+  private readonly strategies: readonly string[] | undefined;
+  private readonly out: string;
+  private readonly terminal: Terminal;
+
+  constructor(
+    options: Options,
+    pool: Pool,
+    corpus: Corpus,
+    properties: readonly Property[],
+    strategies: readonly string[] | undefined,
+    out: string,
+    terminal: Terminal,
+    settings: readonly Setting[],
+  ) {
+    this.options = options;
+    this.pool = pool;
+    this.corpus = corpus;
+    this.properties = properties;
+    this.strategies = strategies;
+    this.out = out;
+    this.terminal = terminal;
+    this.searched = new Map(
+      settings.map((setting) => [setting, { setting, findings: new Map<string, 'known' | 'new'>(), witnesses: new Set<string>(), runs: 0, steps: 0 }]),
+    );
+    this.progress = new Progress(terminal, () => this.line());
+  }
+
+  async search(): Promise<void> {
+    const { time, runs, steps } = this.options;
+    const deadline = time === undefined ? undefined : setTimeout(() => this.pool.stop(), time);
+    const rounds = time !== undefined && runs === undefined && steps === undefined ? Number.POSITIVE_INFINITY : 1;
+    try {
+      for (let round = 0; round < rounds && !this.pool.stopped; round += 1) {
+        this.finished = 0;
+        await this.pool.each(this.searched.values(), (each) => this.fuzz(each, round));
+      }
+    } finally {
+      clearTimeout(deadline);
+      this.progress.end();
+    }
+  }
+
+  private async fuzz(searched: Searched, round: number): Promise<void> {
+    const { setting } = searched;
+    const { seed, runs = RUNS, steps = STEPS } = this.options;
+    const done: FuzzDone = await this.pool.run<'fuzz'>({
+      kind: 'fuzz',
+      setting,
+      properties: this.properties.map(({ name }) => name),
+      counters: this.pool.counters,
+      seed: seedOf(seed, round, setting),
+      runs,
+      steps,
+      ...(this.strategies ? { strategies: this.strategies } : {}),
+    });
+    searched.runs += done.runs;
+    searched.steps += done.steps;
+    for (const witness of done.witnesses) searched.witnesses.add(witness);
+    const booted = await bootSetting(setting);
+    for (const finding of done.findings) await this.meet(searched, booted, finding);
+    this.finished += 1;
+  }
+
+  /** A finding comes in: known, or new and then kept, shrunk, kept again and told. */
+  private async meet(searched: Searched, booted: Booted, { blame, run, found }: FuzzFinding): Promise<void> {
+    const { setting, findings } = searched;
+    if (findings.has(signature(blame))) return;
+    const known = this.corpus.of(setting, blame);
+    findings.set(signature(blame), known ? 'known' : 'new');
+    if (known && (this.options.out === undefined || known.path.startsWith(this.out))) return this.recall(known, booted, blame);
+
+    const record = (run: Case, shortest: string): string =>
+      heeding(() => saveEntry(this.out, convictedEntry(booted, run, blame, { by: 'fuzz', ...found, shortest })));
+    const path = record(run, 'not proved: not shrunk yet');
+    const news: News = { setting, blame, path, words: run.schedule.length + (run.loop?.length ?? 0) };
+    if (!known) this.news.push(news);
+    if (this.pool.stopped) return;
+    const shrunk = await this.shrink(setting, run, blame);
+    if (!shrunk) return;
+    record(shrunk.run, shrunk.shortest);
+    news.words = shrunk.run.schedule.length + (shrunk.run.loop?.length ?? 0);
+    if (known) this.recall(known, booted, blame);
+    else this.terminal.say(`${storyOf(booted, shrunk.run, this.properties, blame, this.terminal.look)}\n`);
+    for (const other of shrunk.others)
+      await this.meet(searched, booted, { blame: other.blame, run: other.run, found });
+  }
+
+  private recall({ path, entry }: Known, booted: Booted, blame: Blame): void {
+    const { paint } = this.terminal.look;
+    this.terminal.say(`${paint('dim', 'known')}  ${entry.design} ${showKnobs(entry.knobs)}: ${signature(blame)}  ${paint('dim', asTyped(path))}`);
+    if (this.options.verbose) this.terminal.say(`${storyOf(booted, caseOf(entry), this.properties, blame, this.terminal.look)}\n`);
+  }
+
+  /** Shrunk, or nothing when the session was stopped in the middle of it. */
+  private async shrink(setting: Setting, run: Case, want: Blame) {
+    try {
+      return await this.pool.run<'shrink'>({
+        kind: 'shrink',
+        setting,
+        properties: this.properties.map(({ name }) => name),
+        counters: this.pool.counters,
+        run,
+        want: { property: want.property, kind: want.kind },
+        budget: SHRINK_STEPS,
+        maxStates: PROOF_STATES,
+      });
+    } catch (error) {
+      if (this.pool.stopped) return undefined;
+      throw error;
+    }
+  }
+
+  private line(): string {
+    const { runs = RUNS, steps = STEPS, time } = this.options;
+    const { counters } = this.pool;
+    const all = [...this.searched.values()];
+    const [ran, stepped] = [countOf(counters, 'runs'), countOf(counters, 'steps')];
+    const elapsed = Date.now() - this.started;
+    const share =
+      time === undefined
+        ? Math.max(ran / (all.length * runs), stepped / (all.length * steps), this.finished / all.length)
+        : elapsed / time;
+    const designs = new Set(all.map(({ setting }) => setting.design)).size;
+    const left = share > 0.02 ? `, ${took(Math.max(0, (elapsed / share) * (1 - share)))} left` : '';
+    const found = all.reduce((sum, { findings }) => sum + findings.size, 0);
+    return `fuzzing ${designs} designs: ${this.finished}/${all.length} settings, ${grouped(ran)} runs, ${grouped(stepped)} steps (${grouped(Math.round((stepped * 1000) / Math.max(1, elapsed)))}/s), ${found} findings, ${this.news.length} new${left}`;
+  }
+
+  /** The table, the new findings with the commands that show them again, and what was missed. */
+  conclude(interrupted: boolean): number {
+    const { say, look } = this.terminal;
+    const { paint } = look;
+    const all = [...this.searched.values()];
+    const reached = all.filter(({ runs }) => runs > 0);
+    const wanted = new Set(this.properties.map(({ name }) => name));
+    const missed = all.flatMap(({ setting, findings }) =>
+      this.corpus.at(setting).filter(({ entry: { expect } }) =>
+        expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature({ ...expect, what: '', links: [], rules: [] })),
+      ),
+    );
+    const rows: Row[] = reached.map(({ setting, findings, runs, steps, witnesses }) => ({
+      design: setting.design,
+      knobs: setting.knobs,
+      findings: [...findings].sort(([a], [b]) => (a < b ? -1 : 1)).map(([what, news]) => (news === 'new' ? `${what} NEW` : what)),
+      bad: [...findings.values()].includes('new'),
+      detail: `${grouped(runs)} runs, ${grouped(steps)} steps, ${witnesses.size} witnesses`,
+    }));
+    if (rows.length > 0) say(verdictTable(rows, look));
+    for (const { setting, blame, path, words } of this.news)
+      say(`${paint('bad', 'new')}    ${setting.design} ${showKnobs(setting.knobs)}: ${signature(blame)} in ${words} words\n       ${replayCommand(path, setting.from)}`);
+    const excuse = interrupted ? 'not found before it was stopped' : 'not found again';
+    for (const { path, entry } of missed)
+      if (!interrupted) say(`${paint('bad', 'missed')} ${entry.design} ${showKnobs(entry.knobs)}: ${entry.expect.verdict === 'convicted' ? `${entry.expect.property} (${entry.expect.kind})` : ''} ${excuse}: ${replayCommand(path)}`);
+    const known = all.reduce((sum, { findings }) => sum + [...findings.values()].filter((each) => each === 'known').length, 0);
+    const total = (of: 'runs' | 'steps'): string => grouped(all.reduce((sum, each) => sum + each[of], 0));
+    say(
+      `${grouped(reached.length)} of ${all.length} settings, ${total('runs')} runs, ${total('steps')} steps in ${took(Date.now() - this.started)}: ${this.news.length} new, ${known} known, ${missed.length} ${excuse} (seed ${this.options.seed})`,
+    );
+    if (interrupted) return INTERRUPTED;
+    return this.news.length > 0 || missed.length > 0 ? 1 : 0;
+  }
+}
+
+/** The seed of a setting comes from its names, so neither order nor number of workers matters. */
+function seedOf(seed: number, round: number, { design, knobs }: Setting): number {
+  return createHash('sha256').update(canonical([seed, round, design, knobs])).digest().readInt32LE(0);
+}

@@ -1,0 +1,179 @@
+/**
+ * The designs that a command is about: built in by name, or a user's own by file.
+ *
+ * A user's file is TypeScript (or JavaScript) in which any export may be a design; what it exports is parsed like any
+ * other input. Nothing else in the program knows where a design came from.
+ */
+import { statSync } from 'node:fs';
+import { register } from 'node:module';
+import { extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { tsImport } from 'tsx/esm/api';
+import { z } from 'zod';
+import { type Booted, type Design, type Knobs, boot, settings, showKnobs } from '../model/design.ts';
+import { designs } from '../model/designs/index.ts';
+import { properties } from '../properties/index.ts';
+import type { Property } from '../properties/property.ts';
+import { strategies } from '../properties/search/strategies/index.ts';
+import { oneLine, refusal } from './refusal.ts';
+
+/** A design, and the absolute path of the file it was loaded from when it is a user's own. */
+export interface Chosen {
+  readonly design: Design;
+  readonly from?: string;
+}
+/** One setting of a design, as a worker can be told: by names. */
+export interface Setting {
+  readonly design: string;
+  readonly from?: string;
+  readonly knobs: Knobs;
+}
+
+const isPath = (text: string): boolean => /[\\/]|\.[cm]?[jt]s$/.test(text);
+const list = (names: readonly string[]): string => names.join(', ') || 'none';
+
+/** The designs of these names and files; all that are built in when none is given. */
+export async function chooseDesigns(wanted: readonly string[]): Promise<Chosen[]> {
+  if (wanted.length === 0) return designs.map((design) => ({ design }));
+  const found = await Promise.all(wanted.map((text) => (isPath(text) ? loadDesigns(text) : [builtIn(text)])));
+  return found.flat();
+}
+
+function builtIn(name: string): Chosen {
+  const design = designs.find((each) => each.name === name);
+  if (design) return { design };
+  throw refusal(
+    `unknown design "${oneLine(name)}"; there are: ${list(designs.map((each) => each.name))}; a file of your own is given as ./${oneLine(name)}.ts`,
+  );
+}
+
+const texts = z.array(z.string()).default([]);
+const looksLikeDesign = z.object({
+  name: z.string().min(1),
+  title: z.string().default(''),
+  sources: texts,
+  knobs: z.record(z.string(), z.array(z.string()).min(1)).default({}),
+  kernel: z.function(),
+  expect: z.array(z.object({ when: z.record(z.string(), z.union([z.string(), z.array(z.string())])) }).loose()).default([]),
+});
+
+const loaded = new Map<string, Promise<Chosen[]>>();
+/** Every export of a file that is a design, once each. */
+export function loadDesigns(path: string): Promise<Chosen[]> {
+  const from = resolve(path);
+  const known = loaded.get(from) ?? readDesigns(path, from);
+  loaded.set(from, known);
+  return known;
+}
+
+async function readDesigns(path: string, from: string): Promise<Chosen[]> {
+  const stats = statSync(from, { throwIfNoEntry: false });
+  if (!stats) throw refusal(`${oneLine(path)}: there is no such file`);
+  if (!stats.isFile()) throw refusal(`${oneLine(path)}: is not a file`);
+  lendOurselves();
+  let exported: Record<string, unknown>;
+  try {
+    exported = (await tsImport(pathToFileURL(from).href, import.meta.url)) as Record<string, unknown>;
+  } catch (error) {
+    throw refusal(`${oneLine(path)}: cannot be loaded: ${oneLine(error instanceof Error ? error.message : String(error))}`);
+  }
+  const values = new Set([...Object.values(exported), ...Object.values(nested(exported['default']))]);
+  const found = [...values].flatMap((value) => {
+    const parsed = looksLikeDesign.safeParse(value);
+    return parsed.success ? [{ design: { ...parsed.data, ...(value as Design) }, from }] : [];
+  });
+  if (found.length > 0) return found;
+  const names = Object.keys(exported).filter((name) => name !== 'default' && name !== 'module.exports');
+  const [almost] = [...values].filter((value) => value !== null && typeof value === 'object' && 'kernel' in value);
+  const why = almost && looksLikeDesign.safeParse(almost).error?.issues[0];
+  throw refusal(
+    why
+      ? `${oneLine(path)}: its design is not one: ${why.path.join('.') || 'it'}: ${oneLine(why.message)}`
+      : `${oneLine(path)}: exports no design; write export default design({ name, title, sources, knobs, kernel, expect })${names.length > 0 ? `; it exports: ${oneLine(names.join(', '))}` : ''}`,
+  );
+}
+
+/** A CommonJS file arrives as one default export with everything in it. */
+const nested = (value: unknown): Record<string, unknown> =>
+  value !== null && typeof value === 'object' && !('kernel' in value) ? (value as Record<string, unknown>) : {};
+
+let lent = false;
+/**
+ * A user's file imports from 'fenceproof' whether or not it is installed beside that file: where nothing is found,
+ * the copy that runs answers.
+ */
+function lendOurselves(): void {
+  if (lent) return;
+  lent = true;
+  const ours = new URL(`./api${extname(import.meta.url)}`, import.meta.url).href;
+  const hook = `export const resolve = (specifier, context, next) =>
+    specifier !== 'fenceproof' ? next(specifier, context)
+    : next(specifier, context).catch(() => ({ url: ${JSON.stringify(ours)}, format: 'module', shortCircuit: true }));`;
+  register(`data:text/javascript,${encodeURIComponent(hook)}`);
+}
+
+/** Boot one setting, by names. */
+export async function bootSetting({ design, from, knobs }: Setting): Promise<Booted> {
+  return boot((await chosenBy(design, from)).design, knobs);
+}
+export async function chosenBy(name: string, from?: string): Promise<Chosen> {
+  if (from === undefined) return builtIn(name);
+  const all = await loadDesigns(from);
+  const found = all.find(({ design }) => design.name === name);
+  if (!found) throw refusal(`${oneLine(from)}: has no design "${oneLine(name)}"; it has: ${list(all.map(({ design }) => design.name))}`);
+  return found;
+}
+
+/**
+ * Every setting of the chosen designs that has these knob values, booted once so that a mistake shows now. A knob must
+ * exist in each of the designs.
+ */
+export function chooseSettings(chosen: readonly Chosen[], knobs: Knobs): Setting[] {
+  return chosen.flatMap(({ design, from }) => {
+    for (const [knob, value] of Object.entries(knobs)) {
+      const values = Object.hasOwn(design.knobs, knob) ? design.knobs[knob] : undefined;
+      if (!values) throw refusal(`${design.name} has no knob "${oneLine(knob)}"; there are: ${list(Object.keys(design.knobs))}`);
+      if (!values.includes(value))
+        throw refusal(`${design.name}: knob ${knob} cannot be "${oneLine(value)}"; it can be: ${list(values)}`);
+    }
+    return settings(design)
+      .filter((each) => Object.entries(knobs).every(([knob, value]) => each[knob] === value))
+      .map((each) => {
+        try {
+          boot(design, each);
+        } catch (error) {
+          const where = from ?? design.name;
+          throw refusal(`${where}: ${showKnobs(each)}: ${oneLine((error as Error).message)}`);
+        }
+        return { design: design.name, ...(from === undefined ? {} : { from }), knobs: each };
+      });
+  });
+}
+
+/** The properties of these names; all when none is given. */
+export function chooseProperties(names: readonly string[]): readonly Property[] {
+  return names.length === 0 ? properties : names.map((name) => {
+    const found = properties.find((each) => each.name === name);
+    if (found) return found;
+    throw refusal(`unknown property "${oneLine(name)}"; there are: ${list(properties.map((each) => each.name))}`);
+  });
+}
+
+/** The strategies of these names, or nothing for all. */
+export function chooseStrategies(names: readonly string[]): readonly string[] | undefined {
+  for (const name of names)
+    if (!strategies.some((each) => each.name === name))
+      throw refusal(`unknown strategy "${oneLine(name)}"; there are: ${list(strategies.map((each) => each.name))}`);
+  return names.length === 0 ? undefined : names;
+}
+
+/** `order=same` and the like, as knobs. */
+export function parseKnobs(given: readonly string[]): Knobs {
+  return Object.fromEntries(
+    given.map((text) => {
+      const at = text.indexOf('=');
+      if (at <= 0) throw refusal(`"${oneLine(text)}" is not a knob setting like name=value`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+}

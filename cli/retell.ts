@@ -1,0 +1,16 @@
+/** How a case is told on the terminal, and the command that shows it again. */
+import type { Case } from '../model/case.ts';
+import type { Booted } from '../model/design.ts';
+import type { Property } from '../properties/property.ts';
+import type { Look } from '../reports/reporter.ts';
+import { story } from '../reports/story.ts';
+import { tell } from '../reports/telling.ts';
+import type { Want } from '../shrinkers/shrink.ts';
+import { asTyped, quoted } from './files.ts';
+
+export const storyOf = (booted: Booted, run: Case, props: readonly Property[], want: Want, look: Look): string =>
+  story.render(tell(booted, run, props, want), look).trimEnd();
+
+/** What to paste to see a saved entry again; a user's own design must be named. */
+export const replayCommand = (path: string, from?: string): string =>
+  ['npx fenceproof replay', ...(from === undefined ? [] : ['--design', quoted(asTyped(from))]), quoted(asTyped(path))].join(' ');

@@ -1,0 +1,6 @@
+/** What a worker thread runs: one task at a time. */
+import { type Task, work } from './tasks.ts';
+
+export default async function worker(task: Task): Promise<unknown> {
+  return work(task);
+}

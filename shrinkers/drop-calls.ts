@@ -1,0 +1,28 @@
+/**
+ * Drop calls: one call of one process, with the words that carried it out; then the call alone.
+ *
+ * Alone it may still do: its words then carry out the call that moves up, or turn out to be unusable.
+ */
+import type { Case } from '../model/case.ts';
+import type { Pass } from './pass.ts';
+import { keepWords, threadOf } from './words.ts';
+
+export const dropCalls: Pass = {
+  name: 'drop-calls',
+  says: 'drops a call from the workload, with or without its words',
+  *proposals(bench) {
+    for (const user of Object.keys(bench.now.workload))
+      for (let call = (bench.now.workload[user]?.length ?? 0) - 1; call >= 0; call -= 1) {
+        const { schedule, loop } = bench.trace;
+        const steps = [...schedule, ...loop];
+        const without = withoutCall(bench.now, user, call);
+        const words = keepWords(without, (place, word) => threadOf(word) !== user || steps[place]?.call !== call);
+        if (!(yield words)) yield without;
+      }
+  },
+};
+
+function withoutCall(run: Case, user: string, call: number): Case {
+  const left = (run.workload[user] ?? []).filter((_text, at) => at !== call);
+  return { ...run, workload: { ...run.workload, [user]: left } };
+}
