@@ -62,9 +62,8 @@ export const lockOrder: Property = {
       if (fact.kind === 'acquires') {
         if (fact.try) return [];
         const nested = fact.class === RESV && fact.over.some((held) => held.class === RESV_TICKET);
-        const over = fact.over.filter(
-          (held) => held.class !== fact.class || (!nested && (held.mode === 'exclusive' || fact.mode === 'exclusive')),
-        );
+        // Reading twice counts too: a writer may queue in between (A8.7; lockdep excepts recursive readers only).
+        const over = fact.over.filter((held) => held.class !== fact.class || !nested);
         const owed = fact.class === FENCE_MAP ? [] : owedFences(kernel, thread);
         return [
           ...over.map((held) =>

@@ -5,7 +5,7 @@
  * can go on." It is made from the debts alone, so it says nothing that the replay did not show.
  */
 import type { Blame, Link } from '../properties/property.ts';
-import { type Standing, type Step, type Telling, decidedLine, stepsOf } from './telling.ts';
+import { type Standing, type Step, type Telling, stepsOf } from './telling.ts';
 
 /** A letter for a thread, and what there is to know about it. */
 export interface Let {
@@ -194,7 +194,7 @@ function argueRest(telling: Telling, blame: Blame): Argument {
 /** "step 2, fd_install(sync_file_create(job))" */
 function stepNamed(telling: Telling, number: number): string {
   const step = stepsOf(telling).find((each) => each.number === number);
-  return step ? `step ${number}, ${decidedLine(step)}` : 'the start';
+  return step ? `step ${number}, ${step.line}` : 'the start';
 }
 /** Why the debtor of a fence does not act: debt by debt to somebody who waits for nobody. */
 function whyNot(telling: Telling, fence: string, links: readonly Link[], letters: ReadonlyMap<string, string>): string[] {
@@ -203,7 +203,7 @@ function whyNot(telling: Telling, fence: string, links: readonly Link[], letters
   const because = lettered(last.wait.because, letters);
   const moved = stepsOf(telling).findLast(({ thread }) => thread === last.who);
   const history = moved
-    ? `It went as far as step ${moved.number}, ${decidedLine(moved)}, and did not signal ${fence}`
+    ? `It went as far as step ${moved.number}, ${moved.line}, and did not signal ${fence}`
     : 'It never took a step';
   const ends = last.wait.owedBy.some((debtor) => letters.has(debtor));
   const debts = clauses(links, letters);
@@ -263,7 +263,7 @@ function argueStep(telling: Telling, blame: Blame): Argument {
   );
   return {
     lets: [],
-    sentences: [sentences([`In step ${last.number}, ${last.thread} executes ${decidedLine(last)}${where}`, ...promises]), sentences([blame.what])],
+    sentences: [sentences([`In step ${last.number}, ${last.thread} executes ${last.line}${where}`, ...promises]), sentences([blame.what])],
   };
 }
 
@@ -278,7 +278,7 @@ function occasion(from: string, { object, because }: Link['wait'], origin: Step 
   const callers = origin.stack.filter((routine) => routine !== origin.thread);
   const says = [from, object].every((name) => because.includes(name.replace(FENCE, '')));
   const more = says ? '' : ` (${because})`;
-  return `, as in step ${origin.number} at ${[decidedLine(origin), ...callers].join(' ← ')}${more}`;
+  return `, as in step ${origin.number} at ${[origin.line, ...callers].join(' ← ')}${more}`;
 }
 
 /** The orders as a circle of threads that may meet: each has what the one before it wants. */

@@ -7,7 +7,7 @@
 import { showKnobs } from '../model/design.ts';
 import type { Blame } from '../properties/property.ts';
 import type { Look, Reporter } from './reporter.ts';
-import { type Step, type Telling, decidedLine, stepsOf } from './telling.ts';
+import { type Step, type Telling, stepsOf } from './telling.ts';
 import { columns, padded, wrap } from './wrap.ts';
 
 const FENCE = 'fence ';
@@ -16,7 +16,7 @@ const RULE = 54;
 /** The step that first showed the order from > to; nothing for the orders primed at boot. */
 const occasion = (telling: Telling, from: string, to: string): Step | undefined =>
   stepsOf(telling).find(({ evidence }) => evidence.some((each) => each.from === from && each.to === to));
-const at = (step: Step | undefined): string => (step ? `, at: ${[decidedLine(step), ...step.stack].join(' <- ')}` : '');
+const at = (step: Step | undefined): string => (step ? `, at: ${[step.line, ...step.stack].join(' <- ')}` : '');
 
 interface Order {
   readonly from: string;
@@ -81,7 +81,7 @@ function splat(telling: Telling, blame: Blame, width: number): string[] {
     ...orders.toReversed().flatMap(({ from, to, how, step }, index) => [
       '',
       `-> #${orders.length - 1 - index} (${to}), after (${from}):`,
-      ...[how, ...(step ? [decidedLine(step), ...step.stack] : [])].map((each) => `       ${each}`),
+      ...[how, ...(step ? [step.line, ...step.stack] : [])].map((each) => `       ${each}`),
     ]),
     '',
     'Possible unsafe locking scenario:',

@@ -2,6 +2,7 @@
  * What a report format is: text from data. No files, no clock, no colours of its own, so the same telling is the same
  * text everywhere; how a style looks is handed in by whoever owns the terminal.
  */
+import type { Row } from './row.ts';
 import type { Telling } from './telling.ts';
 
 /** What a piece of text is, for whoever paints it. */
@@ -21,4 +22,11 @@ export interface Reporter {
   /** What the format is good for, in a sentence. */
   readonly says: string;
   render(telling: Telling, look: Look): string;
+}
+
+/** A format for many results at once. */
+export interface TableFormat {
+  readonly name: string;
+  readonly says: string;
+  render(rows: readonly Row[], look: Look): string;
 }

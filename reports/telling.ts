@@ -56,9 +56,11 @@ export interface Step {
   readonly word: string;
   readonly thread: string;
   readonly threadKind: ThreadSpec['kind'];
-  /** The line decided on, then the local lines that rode with it. */
+  /** The line that the schedule decided on. */
+  readonly line: string;
+  /** That line, and the local lines that rode with it or, before a thread's first step, ahead of it. */
   readonly lines: readonly Line[];
-  /** Where the first of them stands, innermost first. */
+  /** Where it stands, innermost first. */
   readonly stack: readonly string[];
   readonly facts: readonly Fact[];
   /** Who is blocked after the step. */
@@ -99,10 +101,6 @@ export interface Telling {
 }
 
 export const stepsOf = ({ steps }: Telling): Step[] => steps.filter((each): each is Step => each.kind === 'step');
-
-/** The line that the schedule chose; the others only rode with it. */
-export const decidedLine = ({ lines, stack, word }: Step): string =>
-  (lines.find(({ routine, depth }) => routine === stack[0] && depth === stack.length) ?? lines.at(-1))?.text ?? word;
 
 /**
  * Tell a case: replay it, on the plain reducer, up to the verdict.
@@ -208,6 +206,7 @@ class Replay {
       word: played.word,
       thread,
       threadKind: machine.threads[thread]?.kind ?? 'kernel',
+      line: first?.text ?? played.word,
       lines: [...(this.#prologue[thread] ?? []), ...decided, ...riding],
       stack: stacks[thread] ?? [],
       facts,

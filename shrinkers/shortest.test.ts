@@ -21,7 +21,7 @@ const padded: Case = {
   design: abba.name,
   knobs: { order: 'opposite' },
   workload: {},
-  schedule: ['one', 'one', 'reboot', 'two', 'one', 'two', 'one'],
+  schedule: ['two', 'two', 'reboot', 'one', 'one', 'reboot', 'two', 'one', 'two', 'one'],
 };
 const proving = (want: Want, maxStates = PLENTY) =>
   shrinkAndProve({ bootAt: booting(abba), run: padded, want, properties, budget: BUDGET, maxStates });
