@@ -60,7 +60,8 @@ function whereabouts(telling: Telling, thread: string): string {
   if (!standing) return '';
   const { line, stack, held, state } = standing;
   const callers = stack.filter((routine) => routine !== thread);
-  const at = state === 'finished' ? 'has returned' : `at ${[line, ...callers].join(' ← ')}`;
+  const at =
+    state === 'finished' ? 'has returned' : `${state === 'idle' ? 'idle ' : ''}at ${[line, ...callers].join(' ← ')}`;
   const since = state === 'blocked' ? blockedSince(telling, thread) : undefined;
   const holding = held.filter((each) => each.kind === 'lock').map(({ object }) => object);
   return [
@@ -95,7 +96,11 @@ function closure(telling: Telling, links: readonly Link[]): Link[] {
 function letsFor(telling: Telling, links: readonly Link[]): { lets: Let[]; letters: Map<string, string> } {
   const lets = links.map(({ who }, at) => {
     const kind = standingIn(telling, who)?.kind ?? 'kernel';
-    return { letter: letterOf(at), who: kind === 'kernel' ? who : `${who} (${kind})`, where: whereabouts(telling, who) };
+    return {
+      letter: letterOf(at),
+      who: kind === 'kernel' ? who : `${who} (${kind})`,
+      where: whereabouts(telling, who),
+    };
   });
   return { lets, letters: new Map(links.map(({ who }, at) => [who, letterOf(at)])) };
 }
@@ -130,27 +135,16 @@ function argueDebts(telling: Telling, blame: Blame): Argument {
   const others = all.slice(links.length).map((link) => debt(link, link.wait.owedBy[0], letters));
   return {
     lets,
-    sentences: [
-      sentences([...circle.slice(0, -1), ...others, last]),
-      ...consequences(telling, letters),
-    ],
+    sentences: [sentences([...circle.slice(0, -1), ...others, last]), ...consequences(telling, letters)],
   };
 }
 
 /** Who hangs with the circle, and which published fences never signal because of it. */
 function consequences(telling: Telling, letters: ReadonlyMap<string, string>): string[] {
-  const hanging = new Set(letters.keys());
-  const victims: string[] = [];
-  for (let before = -1; before !== hanging.size; ) {
-    before = hanging.size;
-    for (const { thread, state, wait } of telling.final) {
-      if (hanging.has(thread) || state !== 'blocked' || !wait || wait.any || wait.bounded !== undefined) continue;
-      if (!wait.owedBy.some((debtor) => hanging.has(debtor))) continue;
-      hanging.add(thread);
-      victims.push(`${thread} hangs with them, because ${lettered(wait.because, letters)}`);
-    }
-  }
-  const lost = telling.promises.filter(({ owed }) => hanging.has(owed.at(-1)?.by ?? ''));
+  const victims = telling.final
+    .filter(({ thread }) => telling.hanging.includes(thread) && !letters.has(thread))
+    .map(({ thread, wait }) => `${thread} hangs with them, because ${lettered(wait?.because ?? '', letters)}`);
+  const lost = telling.promises.filter(({ owed }) => telling.hanging.includes(owed.at(-1)?.by ?? ''));
   const owing = [...new Set(lost.map(({ owed }) => owed.at(-1)?.by ?? ''))];
   const never = owing.map((by) => {
     const fences = lost.filter(({ owed }) => owed.at(-1)?.by === by).map(({ fence }) => fence);
@@ -161,23 +155,30 @@ function consequences(telling: Telling, letters: ReadonlyMap<string, string>): s
 }
 
 function argueRest(telling: Telling, blame: Blame): Argument {
-  const still = 'Nothing that is owed can happen any more: every kernel thread, ring and timer has ended, waits, or has nothing to do';
+  const still =
+    'Nothing that is owed can happen any more: every kernel thread, ring and timer has ended, waits, or has nothing to do';
   const accused = telling.promises.find(({ fence }) => blame.what.startsWith(`${fence} `));
   if (!accused) return { lets: [], sentences: [sentences([still]), sentences([blame.what])] };
   const { lets, letters } = letsFor(telling, blame.links);
   const { fence, since, owed } = accused;
   const by = owed.at(-1)?.by ?? null;
   const owner = by === null ? undefined : (letters.get(by) ?? by);
-  const passed = owed.map((each) => `${each.by === null ? 'nobody' : (letters.get(each.by) ?? each.by)} (step ${each.from})`);
+  const passed = owed.map(
+    (each) => `${each.by === null ? 'nobody' : (letters.get(each.by) ?? each.by)} (step ${each.from})`,
+  );
   const waiting = telling.final.filter(
     ({ state, wait }) => state === 'blocked' && wait?.on === 'fence' && wait.object.split(' + ').includes(fence),
   );
   const waiters = waiting.map(({ thread }) => letters.get(thread) ?? thread).sort();
   const hangs =
-    waiters.length === 0 ? '' : `, and ${listed(waiters)}, which ${waiters.length === 1 ? 'waits' : 'wait'} for it, with it`;
+    waiters.length === 0
+      ? ''
+      : `, and ${listed(waiters)}, which ${waiters.length === 1 ? 'waits' : 'wait'} for it, with it`;
   const promise = [
     `${fence} can be seen by others since ${stepNamed(telling, since)}, so it must signal in finite time`,
-    owed.length > 1 ? `The promise went ${passed.map((each, at) => (at === 0 ? `from ${each}` : `to ${each}`)).join(' ')}` : '',
+    owed.length > 1
+      ? `The promise went ${passed.map((each, at) => (at === 0 ? `from ${each}` : `to ${each}`)).join(' ')}`
+      : '',
     owner === undefined ? 'nobody is left who owes it' : `${owner} owes it`,
   ].filter((each) => each !== '');
   return {
@@ -197,7 +198,12 @@ function stepNamed(telling: Telling, number: number): string {
   return step ? `step ${number}, ${step.line}` : 'the start';
 }
 /** Why the debtor of a fence does not act: debt by debt to somebody who waits for nobody. */
-function whyNot(telling: Telling, fence: string, links: readonly Link[], letters: ReadonlyMap<string, string>): string[] {
+function whyNot(
+  telling: Telling,
+  fence: string,
+  links: readonly Link[],
+  letters: ReadonlyMap<string, string>,
+): string[] {
   const last = links.at(-1) as Link;
   const me = letters.get(last.who) ?? last.who;
   const because = lettered(last.wait.because, letters);
@@ -207,7 +213,8 @@ function whyNot(telling: Telling, fence: string, links: readonly Link[], letters
     : 'It never took a step';
   const ends = last.wait.owedBy.some((debtor) => letters.has(debtor));
   const debts = clauses(links, letters);
-  if (ends) return [...debts.slice(0, -1), `${debts.at(-1)}: ${links.length > 1 ? 'nobody can' : `${me} can never`} go on`];
+  if (ends)
+    return [...debts.slice(0, -1), `${debts.at(-1)}: ${links.length > 1 ? 'nobody can' : `${me} can never`} go on`];
   const before = debts.slice(0, -1);
   if (last.wait.idle) return [...before, `${me} has nothing to do, because ${because}`, history];
   const [debtor] = last.wait.owedBy;
@@ -263,7 +270,10 @@ function argueStep(telling: Telling, blame: Blame): Argument {
   );
   return {
     lets: [],
-    sentences: [sentences([`In step ${last.number}, ${last.thread} executes ${last.line}${where}`, ...promises]), sentences([blame.what])],
+    sentences: [
+      sentences([`In step ${last.number}, ${last.thread} executes ${last.line}${where}`, ...promises]),
+      sentences([blame.what]),
+    ],
   };
 }
 
@@ -305,14 +315,16 @@ function argueOrders(telling: Telling, { links }: Blame): Argument {
     return at === closing ? `${links.length > 1 ? 'However, ' : ''}${clause}: nobody can go on` : clause;
   });
   const seen = telling.steps.some((each) => each.kind === 'reboot')
-    ? 'in separate runs, but the order of locks is one for all runs'
+    ? 'in separate runs; an order of locks has to hold over all runs together'
     : 'in one run, one after another';
   const blocked = stepsOf(telling).some((each) => each.blocked.length > 0);
   const order = links.length === 1 ? 'This order was' : 'These orders were';
   return {
     lets,
     sentences: [
-      sentences([`${order} seen ${seen}${blocked ? '' : '; nobody was blocked'}. Suppose that ${links.length === 1 ? 'two such threads' : 'they'} meet`]),
+      sentences([
+        `${order} seen ${seen}${blocked ? '' : ', and nobody was blocked'}. Suppose that ${links.length === 1 ? 'two such threads' : 'they'} meet`,
+      ]),
       sentences(text),
     ],
   };

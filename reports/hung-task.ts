@@ -2,17 +2,22 @@
  * The hung-task report: what the machine's own log would show some minutes later.
  *
  * Whoever has such a log from a user can compare it line by line. Only tasks in uninterruptible sleep are reported,
- * as in kernel/hung_task.c: a wait that a signal or a timeout ends is none, and interrupts and hardware are no tasks.
+ * as in kernel/hung_task.c: a wait that a signal or a timeout ends is none, a spinning CPU does not sleep, and
+ * interrupts and hardware are no tasks.
  */
 import type { Look, Reporter } from './reporter.ts';
 import type { Standing, Telling } from './telling.ts';
 import { padded, wrap } from './wrap.ts';
 
 const SECONDS = 120;
+const SPINS = 'spinlock';
 
-/** Asleep with nobody able to wake it but its debtor. */
-const hangs = ({ state, wait, atomic, kind }: Standing): boolean =>
-  state === 'blocked' && !atomic && kind !== 'hardware' && wait?.bounded === undefined && wait?.interruptible === undefined;
+/** An item behind others on its queue has no task yet that could hang. */
+const NO_TASK: ReadonlySet<string> = new Set(['workqueue']);
+const isTask = ({ atomic, kind, wait }: Standing): boolean =>
+  !atomic && kind !== 'hardware' && !NO_TASK.has(wait?.on ?? '');
+/** Asleep for ever, deaf to signals. */
+const sleeps = ({ wait }: Standing): boolean => wait?.interruptible === undefined && wait?.on !== SPINS;
 
 /** A name that is stable: the place of the thread in the design stands for its process number. */
 const task = ({ threads }: Telling, thread: string): string =>
@@ -34,17 +39,21 @@ function trace(telling: Telling, standing: Standing): string[] {
 }
 
 function locks(telling: Telling): string[] {
-  const holders = telling.final.filter(({ held }) => held.some(({ kind }) => kind !== 'scope'));
+  const isLock = ({ kind }: { readonly kind: string }): boolean => kind !== 'scope' && kind !== 'atomic';
+  const holders = telling.final.filter(({ held }) => held.some(isLock));
   if (holders.length === 0) return [];
   return [
     'Showing all locks held in the system:',
     ...holders.flatMap(({ thread, held }) => {
-      const shown = held.filter(({ kind }) => kind !== 'scope').toReversed();
+      const shown = held.filter(isLock);
       return [
         `${shown.length} lock${shown.length === 1 ? '' : 's'} held by ${task(telling, thread).replace(':', '/')}:`,
         ...shown.map((each, at) => {
-          const name = each.class === '' || each.class === each.object ? each.object : `${each.object} of ${each.class}`;
-          const how = [each.kind === 'lock' ? '' : each.kind, each.mode, each.try ? 'try' : ''].filter((part) => part !== '');
+          const name =
+            each.class === '' || each.class === each.object ? each.object : `${each.object} of ${each.class}`;
+          const how = [each.kind === 'lock' ? '' : each.kind, each.mode, each.try ? 'try' : ''].filter(
+            (part) => part !== '',
+          );
           return ` #${at}: (${name}){${how.join(', ')}}, at: ${each.at}`;
         }),
       ];
@@ -55,13 +64,13 @@ function locks(telling: Telling): string[] {
 
 export const hungTask: Reporter = {
   name: 'hung-task',
-  says: "the kernel log some minutes later: hung tasks, their backtraces, and all locks held",
+  says: 'the kernel log some minutes later: hung tasks, their backtraces, and all locks held',
   render(telling, { width, paint }: Look) {
-    const hung = telling.final.filter(hangs);
+    const hung = telling.final.filter((each) => telling.hanging.includes(each.thread) && isTask(each) && sleeps(each));
     const lines =
       hung.length > 0
         ? [...hung.flatMap((each) => trace(telling, each)), ...locks(telling)]
-        : ['No task is in uninterruptible sleep: the hung-task detector has nothing to print.', ''];
+        : ['No task hangs in uninterruptible sleep: the hung-task detector has nothing to print.', ''];
     return lines
       .flatMap((line) => wrap(line, width, '    '))
       .map((line) => (line.startsWith('INFO:') ? paint('bad', line) : line))

@@ -68,8 +68,7 @@ function rowsOf(telling: Telling, threads: readonly string[]): Row[] {
       rows.push({ number: '', said: [], across: 'another run, from the start' });
       continue;
     }
-    if (each.loop && !looping)
-      rows.push({ number: '', said: [], across: 'from here on the same steps, for ever' });
+    if (each.loop && !looping) rows.push({ number: '', said: [], across: 'from here on the same steps, for ever' });
     looping = each.loop;
     rows.push({ number: String(each.number), said: linesOf(each) });
     waiting(each.blocked.filter(({ newly }) => newly));
@@ -138,7 +137,10 @@ function sideBySide(
   const headers = threads.map((name) => wrap(headerOf(name, kinds.get(name) ?? 'kernel'), lane));
   const tallest = Math.max(...headers.map(({ length }) => length));
   const head = Array.from({ length: tallest }, (_, at) =>
-    row('', headers.map((lines): readonly [Style, string] => ['name', lines[at] ?? ''])),
+    row(
+      '',
+      headers.map((lines): readonly [Style, string] => ['name', lines[at] ?? '']),
+    ),
   );
   const rule = paint('dim', `${'─'.repeat(numbers)}${threads.map(() => '─'.repeat(lane)).join('─┼─')}`);
   const body = rows.flatMap(({ number, said, across: text }) => {
@@ -152,7 +154,10 @@ function sideBySide(
     );
     const height = Math.max(...cells.map(({ length }) => length));
     return Array.from({ length: height }, (_, at) =>
-      row(at === 0 ? number : '', cells.map((lines): readonly [Style, string] => lines[at] ?? ['step', ''])),
+      row(
+        at === 0 ? number : '',
+        cells.map((lines): readonly [Style, string] => lines[at] ?? ['step', '']),
+      ),
     );
   });
   return [...head, rule, ...body];

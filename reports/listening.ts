@@ -105,7 +105,12 @@ export function linesAtBoot(machine: Machine): Record<string, Line[]> {
     Object.entries(machine.threads).map(([thread, { atomic }]) => {
       const kernel = structuredClone(machine.boot);
       const held = atomic ? [inAtomic('interrupt context')] : [];
-      kernel.threads[thread] = { frames: [{ routine: thread, pc: 0, vars: { me: thread } }], ret: '0', begun: false, held };
+      kernel.threads[thread] = {
+        frames: [{ routine: thread, pc: 0, vars: { me: thread } }],
+        ret: '0',
+        begun: false,
+        held,
+      };
       settle(listener.machine, kernel, thread);
       return [thread, listener.heard()];
     }),

@@ -45,7 +45,11 @@ const hold = (name: string): string => (name.startsWith(FENCE) ? `owes(${name})`
 
 /** Every CPU has one class of the circle, then wants the next: columns, or a line each when those are too wide. */
 function scenario(orders: readonly Order[], width: number): string[] {
-  const cpus = orders.map(({ from, to }, cpu) => ({ cpu: `CPU${cpu}`, has: hold(from), wants: lock(to) }));
+  const cpus = [...orders.slice(-1), ...orders.slice(0, -1)].map(({ from, to }, cpu) => ({
+    cpu: `CPU${cpu}`,
+    has: hold(from),
+    wants: lock(to),
+  }));
   const lane = Math.max(...cpus.flatMap((each) => [columns(each.has), columns(each.wants)])) + 4;
   if (2 + lane * cpus.length > width)
     return cpus.flatMap(({ cpu, has, wants }) => wrap(`  ${cpu}: ${has}, then ${wants}`, width, ' '.repeat(8)));
@@ -55,7 +59,8 @@ function scenario(orders: readonly Order[], width: number): string[] {
     row(cpus.map(({ cpu }) => cpu)),
     row(cpus.map(({ cpu }) => '-'.repeat(cpu.length))),
     ...cpus.map(({ has }, cpu) => only(cpu, has)),
-    ...cpus.map(({ wants }, cpu) => only(cpu, wants)),
+    ...cpus.slice(1).map(({ wants }, cpu) => only(cpu + 1, wants)),
+    only(0, cpus[0]?.wants ?? ''),
   ];
 }
 
@@ -78,7 +83,7 @@ function splat(telling: Telling, blame: Blame, width: number): string[] {
     ` (${last.from}): ${last.how}`,
     '',
     'the existing dependency chain (in reverse order) is:',
-    ...orders.toReversed().flatMap(({ from, to, how, step }, index) => [
+    ...[...orders.slice(0, -1).toReversed(), last].flatMap(({ from, to, how, step }, index) => [
       '',
       `-> #${orders.length - 1 - index} (${to}), after (${from}):`,
       ...[how, ...(step ? [step.line, ...step.stack] : [])].map((each) => `       ${each}`),
@@ -90,7 +95,10 @@ function splat(telling: Telling, blame: Blame, width: number): string[] {
     '',
     ' *** DEADLOCK ***',
     ...(unknown.length > 0
-      ? ['', `No kernel prints this: lockdep has no class for ${unknown.join(', ')}, a promise that one thread makes and another waits for.`]
+      ? [
+          '',
+          `No kernel prints this: lockdep has no class for ${unknown.join(', ')}, a promise that one thread makes and another waits for.`,
+        ]
       : []),
     '',
   ];
@@ -104,7 +112,10 @@ export const lockdep: Reporter = {
     const lines =
       blame && telling.judgedBy === 'orders'
         ? splat(telling, blame, width)
-        : [`lockdep has nothing to print: ${blame ? `${blame.property} is not about the order of locks` : 'nothing is broken'}.`, ''];
+        : [
+            `lockdep has nothing to print: ${blame ? `${blame.property} is not about the order of locks` : 'nothing is broken'}.`,
+            '',
+          ];
     return lines
       .flatMap((line) => wrap(line, width, ' '.repeat(8)))
       .map((line) => (line.startsWith('WARNING:') || line.includes('***') ? paint('bad', line) : line))

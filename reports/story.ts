@@ -43,7 +43,9 @@ function opening(telling: Telling, look: Look): string[] {
     ...entry('Calls', calls.join(' · '), look),
     ...entry(
       'Verdict',
-      blame ? `breaks ${blame.property} (${blame.kind}) in ${steps}: ${blame.what}` : `nothing is broken in these ${steps}`,
+      blame
+        ? `breaks ${blame.property} (${blame.kind}) in ${steps}: ${blame.what}`
+        : `nothing is broken in these ${steps}`,
       look,
     ),
   ];
@@ -68,7 +70,7 @@ function closing({ blame, says, sources, argued }: Telling, look: Look): string[
     '',
     ...entry('Property', `${blame.property}: ${says}`, look),
     ...entry('Rules', blame.rules.join(', '), look),
-    ...entry('Known', argued ?? '', look),
+    ...entry('In short', argued ?? '', look),
     ...entry('Sources', sources.join('; '), look),
   ];
 }

@@ -4,7 +4,7 @@
  * It is a replay on the plain reducer up to the verdict, so a format never computes anything about the kernel and two
  * formats never disagree. Plain data: it survives JSON.
  */
-import { type Case, REBOOT, follow, opens } from '../model/case.ts';
+import { type Case, REBOOT, choicesOf, follow, opens } from '../model/case.ts';
 import { type Booted, type Knobs, type Workload, expected, start } from '../model/design.ts';
 import {
   type Fact,
@@ -20,6 +20,7 @@ import {
 } from '../model/machine.ts';
 import { judge } from '../properties/judge.ts';
 import { fairness, isPromised } from '../properties/lasso.ts';
+import { stuck } from '../properties/no-deadlock.ts';
 import type { Blame, Evidence, Property } from '../properties/property.ts';
 import { signature } from '../properties/property.ts';
 import { type HeldAt, type Line, type Listening, linesAtBoot, listening } from './listening.ts';
@@ -56,7 +57,7 @@ export interface Step {
   readonly word: string;
   readonly thread: string;
   readonly threadKind: ThreadSpec['kind'];
-  /** The line that the schedule decided on. */
+  /** The line that the schedule decided on, and the way it went. */
   readonly line: string;
   /** That line, and the local lines that rode with it or, before a thread's first step, ahead of it. */
   readonly lines: readonly Line[];
@@ -95,6 +96,8 @@ export interface Telling {
   readonly steps: readonly (Step | Reboot)[];
   /** Every thread after the last step, in the order of declaration. */
   readonly final: readonly Standing[];
+  /** The threads that can never go on from there, whatever happens that is owed. */
+  readonly hanging: readonly string[];
   readonly promises: readonly Promised[];
   /** Why the repeated steps are a fair execution, thread by thread; empty without a loop. */
   readonly fair: readonly string[];
@@ -144,6 +147,7 @@ export function tell(
     blockedAtBoot,
     steps: replay.steps,
     final: replay.standings(),
+    hanging: hangingIn(opens(machine, replay.kernel)),
     promises: replay.promises(),
     fair: circle?.fair ? circle.how : [],
   };
@@ -195,7 +199,10 @@ class Replay {
     this.#number += 1;
     const { thread, outcome } = played.choice;
     const facts = structuredClone([...played.facts]);
-    const blocked = this.blocked().map((each) => ({ ...each, newly: !this.#before.has(each.thread) || each.thread === thread }));
+    const blocked = this.blocked().map((each) => ({
+      ...each,
+      newly: !this.#before.has(each.thread) || each.thread === thread,
+    }));
     this.#before = new Set(blocked.map((each) => each.thread));
     this.#follow_promises();
     const [first, ...riding] = this.#listener.heard();
@@ -206,7 +213,7 @@ class Replay {
       word: played.word,
       thread,
       threadKind: machine.threads[thread]?.kind ?? 'kernel',
-      line: first?.text ?? played.word,
+      line: decided.map(({ text, outcome }) => (outcome === '' ? text : `${text} ${outcome}`)).join('') || played.word,
       lines: [...(this.#prologue[thread] ?? []), ...decided, ...riding],
       stack: stacks[thread] ?? [],
       facts,
@@ -258,6 +265,29 @@ class Replay {
     for (const { key } of fresh) this.#known.add(key);
     return fresh;
   }
+}
+
+/**
+ * Who can never go on: at rest everybody whose wait has no end of its own; before that, those who wait for each other
+ * and whoever cannot do without them.
+ */
+function hangingIn(now: Readonly<Record<string, Open>>): string[] {
+  const forGood = (open: Open): open is Extract<Open, { kind: 'blocked' }> =>
+    open.kind === 'blocked' && open.wait.bounded === undefined;
+  const natures = Object.entries(now).flatMap(([thread, each]) => choicesOf(thread, each).map(({ nature }) => nature));
+  const blocked = Object.keys(now).filter((thread) => forGood(now[thread] as Open));
+  if (natures.every((nature) => nature === 'may')) return blocked;
+  const hanging = new Set(stuck(now));
+  for (let before = -1; before !== hanging.size; ) {
+    before = hanging.size;
+    for (const thread of blocked) {
+      const { wait } = now[thread] as Extract<Open, { kind: 'blocked' }>;
+      const hangs = (debtor: string): boolean => hanging.has(debtor);
+      if (wait.owedBy.length > 0 && (wait.any ? wait.owedBy.every(hangs) : wait.owedBy.some(hangs)))
+        hanging.add(thread);
+    }
+  }
+  return blocked.filter((thread) => hanging.has(thread));
 }
 
 const backtrace = ({ frames }: Thread): string[] => frames.map(({ routine }) => routine).toReversed();

@@ -2,7 +2,7 @@
  * The shrink passes there are, in the order they are tried; one file each. A new pass is a new file and its name here.
  *
  * First what may take much away at once, then single words, then what the reader must follow, then pairs, and last the
- * order that makes equal stories equal texts.
+ * order that makes equal stories equal texts. Cutting the tail is no pass: the driver does it to all that it accepts.
  */
 import { dropCalls } from './drop-calls.ts';
 import { dropDetours } from './drop-detours.ts';

@@ -59,13 +59,16 @@ export function shortest(request: ShortestRequest): Shortest {
   };
 }
 
+const bothWays = (property: Property): boolean =>
+  property.step !== undefined && (property.waits !== undefined || property.rest !== undefined);
+
 /** Why the first schedule found need not be a shortest one, or nothing. */
 function doubtAbout(judges: readonly Property[], circling: boolean): string | undefined {
   if (circling) return 'the search finds fair circles, not the shortest ones';
-  if (judges.some(({ gathers }) => gathers))
-    return 'an order pieced together from several runs has no shortest schedule';
+  if (judges.some((property) => property.gathers !== undefined))
+    return 'an order may be pieced together from several runs: the search cannot tell its shortest schedule';
   // A step is judged when it is taken and a state when it is expanded: between the two, one word more may come first.
-  if (judges.some(({ step, waits, rest }) => step && (waits ?? rest)))
+  if (judges.some(bothWays))
     return 'judged both by its steps and by its states, a schedule found may be one word too long';
   return undefined;
 }
@@ -95,11 +98,14 @@ export function shrinkAndProve(request: ShrinkRequest & { readonly maxStates: nu
     if (found.kind === 'none') return { ...shrunk, proved: false, because: found.because, searched };
     const better = withWords(run, found.schedule, found.loop);
     const size = (each: Case) => sizeOf(booted, each, traceOf(booted, each, patient));
-    const budget = request.budget - shrunk.steps;
-    if (wordsOf(better).length >= wordsOf(run).length || !isSimpler(size(better), size(run)) || budget <= 0) {
-      const proved = found.proved && found.schedule.length === run.schedule.length && !run.loop;
-      return { ...shrunk, proved, because: found.because, searched };
+    if (wordsOf(better).length >= wordsOf(run).length || !isSimpler(size(better), size(run))) {
+      if (found.proved && !run.loop && found.schedule.length > run.schedule.length)
+        throw new Error(
+          `the search needs ${found.schedule.length} words for what the judge sees after ${run.schedule.length}`,
+        );
+      return { ...shrunk, proved: found.proved && !run.loop, because: found.because, searched };
     }
+    const budget = Math.max(0, request.budget - shrunk.steps);
     const again = shrink({ ...request, run: better, budget });
     shrunk = {
       ...again,

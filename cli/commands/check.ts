@@ -4,6 +4,7 @@
  * An acquittal counts only when the whole bounded space was searched and the dangerous situations were seen in it; a
  * design without expectations passes when nothing is found.
  */
+import { resolve } from 'node:path';
 import { Argument, type Command } from 'commander';
 import { ensureWritable, saveEntry } from '../../corpus/store.ts';
 import { type Booted, type Expectation, expected, showKnobs } from '../../model/design.ts';
@@ -65,7 +66,7 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const chosen = await chooseDesigns(names);
   const properties = chooseProperties(options.property ?? []);
   const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
-  const out = options.out ?? defaultOut(chosen.some(({ from }) => from !== undefined));
+  const out = options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   if (options.save) heeding(() => ensureWritable(out));
 
   const pool = openPool(options.workers);

@@ -5,6 +5,7 @@
  * knows already is no news; what it knows and this run did not find again is, for then the fuzz has become weaker.
  */
 import { createHash } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { caseOf } from '../../corpus/entry.ts';
 import { ensureWritable, saveEntry } from '../../corpus/store.ts';
@@ -39,7 +40,7 @@ import {
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
 import { Progress, grouped, took } from '../progress.ts';
 import { convictedEntry } from '../record.ts';
-import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
+import { INTERRUPTED, heeding } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
 import type { Terminal } from '../terminal.ts';
 import { type FuzzDone, countOf } from '../tasks.ts';
@@ -108,8 +109,7 @@ async function fuzzing(options: Options, terminal: Terminal): Promise<number> {
   const properties = chooseProperties(options.property ?? []);
   const strategies = chooseStrategies(options.strategy ?? []);
   const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
-  const out = options.out ?? defaultOut(chosen.some(({ from }) => from !== undefined));
-  if (out === '') throw refusal('--out needs a directory');
+  const out = options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   heeding(() => ensureWritable(out));
   const corpus = readCorpus(out, terminal);
 
@@ -210,7 +210,7 @@ class Session {
     if (findings.has(signature(blame))) return;
     const known = this.corpus.of(setting, blame);
     findings.set(signature(blame), known ? 'known' : 'new');
-    if (known && (this.options.out === undefined || known.path.startsWith(this.out))) return this.recall(known, booted, blame);
+    if (known && (this.options.out === undefined || dirname(known.path) === this.out)) return this.recall(known, booted, blame);
 
     const record = (run: Case, shortest: string): string =>
       heeding(() => saveEntry(this.out, convictedEntry(booted, run, blame, { by: 'fuzz', ...found, shortest })));
@@ -278,7 +278,7 @@ class Session {
     const wanted = new Set(this.properties.map(({ name }) => name));
     const missed = all.flatMap(({ setting, findings }) =>
       this.corpus.at(setting).filter(({ entry: { expect } }) =>
-        expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature({ ...expect, what: '', links: [], rules: [] })),
+        expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature(expect)),
       ),
     );
     const rows: Row[] = reached.map(({ setting, findings, runs, steps, witnesses }) => ({

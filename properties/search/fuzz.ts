@@ -59,7 +59,11 @@ export function strategiesNamed(names: readonly string[]): Strategy[] {
 /** Packed workloads that are kept. */
 const MOST_STARTS = 10_000;
 
-type Known = Map<string, Evidence & { readonly schedule: readonly string[] }>;
+interface Known {
+  readonly pieces: Map<string, Evidence & { readonly schedule: readonly string[] }>;
+  /** Answers of the learned gatherers that were looked at already; each is one object for ever. */
+  readonly looked: Set<readonly Evidence[]>;
+}
 
 export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
   const chosen = options.strategies ? strategiesNamed(options.strategies) : strategies;
@@ -67,7 +71,7 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
   const learned = new Learned(booted.machine);
   const walker = new Walker(learned, options.properties);
   const findings = new Map<string, FuzzFinding>();
-  const evidence = new Map<string, Known>();
+  const evidence = new Map<Property, Map<Int32Array, Known>>();
   const starts = new Map<string, Int32Array>();
   let done = 0;
 
@@ -95,15 +99,19 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
       });
     };
     const remember = (property: Property, pieces: readonly Evidence[], schedule: () => readonly string[]): void => {
-      const place = `${property.name} ${text}`;
-      const known: Known = evidence.get(place) ?? new Map();
-      evidence.set(place, known);
-      const fresh = pieces.filter(({ key }) => !known.has(key));
-      if (fresh.length === 0) return;
+      let places = evidence.get(property);
+      if (!places) evidence.set(property, (places = new Map()));
+      let known = places.get(from);
+      if (!known) places.set(from, (known = { pieces: new Map(), looked: new Set() }));
+      if (known.looked.has(pieces)) return;
+      known.looked.add(pieces);
       const words = schedule();
-      for (const piece of fresh) known.set(piece.key, { ...piece, schedule: words });
-      const verdict = property.concludes?.(known);
-      if (verdict) found(verdict.blame, () => joined(verdict.keys.map((key) => known.get(key)?.schedule ?? [])));
+      const before = known.pieces.size;
+      for (const piece of pieces)
+        if (!known.pieces.has(piece.key)) known.pieces.set(piece.key, { ...piece, schedule: words });
+      const verdict = known.pieces.size > before ? property.concludes?.(known.pieces) : undefined;
+      const { pieces: all } = known;
+      if (verdict) found(verdict.blame, () => joined(verdict.keys.map((key) => all.get(key)?.schedule ?? [])));
     };
     walker.run(from, strategy.begin(random, learned.threads.length, length), length, {
       blame: found,

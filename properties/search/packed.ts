@@ -108,6 +108,16 @@ export class Packing {
     return known[id] as number;
   }
 
+  /** One lane of a whole state's fingerprint. */
+  fingerprint(words: Int32Array, lane: 'high' | 'low'): number {
+    let sum = 0;
+    for (let slot = 0; slot < this.width; slot += 1) {
+      const id = words[slot] as number;
+      sum ^= lane === 'high' ? this.keyHigh(slot, id) : this.keyLow(slot, id);
+    }
+    return sum;
+  }
+
   pack(state: object): Int32Array {
     return Int32Array.from(this.slots, ({ path }, slot) => this.intern(slot, read(state, path)));
   }

@@ -103,13 +103,7 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   };
 
   const candidate = packing.pack(start(booted, options.workload ?? booted.workload));
-  let high = 0;
-  let low = 0;
-  for (let slot = 0; slot < width; slot += 1) {
-    high ^= packing.keyHigh(slot, candidate[slot] as number);
-    low ^= packing.keyLow(slot, candidate[slot] as number);
-  }
-  store.add(candidate, high, low);
+  store.add(candidate, packing.fingerprint(candidate, 'high'), packing.fingerprint(candidate, 'low'));
 
   const turns: Turn[] = threads.map(() => ({}) as Turn);
   let expanded = 0;

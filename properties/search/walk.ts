@@ -35,6 +35,7 @@ export class Walker {
   private readonly words: Int32Array;
   private readonly trail: Way[] = [];
   private readonly witnessed = new Set<Turn | Way>();
+  private readonly rested = new Map<number, Set<number>>();
   private high = 0;
   private low = 0;
   private owed = false;
@@ -53,8 +54,8 @@ export class Walker {
   run(from: Int32Array, picker: Picker, steps: number, report: Report): void {
     this.words.set(from);
     this.trail.length = 0;
-    this.high = 0;
-    this.low = 0;
+    this.high = this.learned.packing.fingerprint(from, 'high');
+    this.low = this.learned.packing.fingerprint(from, 'low');
     const ways: Way[] = [];
     for (let step = 0; step < steps; step += 1) {
       this.look(report);
@@ -140,7 +141,11 @@ export class Walker {
     }
   }
 
+  /** A state at rest is judged the first time it is met. */
   private rest(report: Report): void {
+    const lows = this.rested.get(this.high) ?? new Set();
+    if (lows.has(this.low)) return;
+    this.rested.set(this.high, lows.add(this.low));
     const kernel = this.learned.packing.unpack<KernelState>(this.words, 0);
     const opens = this.chains.opens(this.turns);
     for (const property of this.props) {

@@ -1,0 +1,67 @@
+/**
+ * The program: arguments in, an exit status out. 0: all is as it should be; 1: something is not; 2: the input is at
+ * fault, and one line on standard error says what, where, and what exists; 130: interrupted.
+ */
+import { Command, CommanderError } from 'commander';
+import { addCheck } from './commands/check.ts';
+import { addFuzz } from './commands/fuzz.ts';
+import { addList } from './commands/list.ts';
+import { addReplay } from './commands/replay.ts';
+import { addReport } from './commands/report.ts';
+import { addShrink } from './commands/shrink.ts';
+import { version } from './files.ts';
+import { USAGE, oneLine } from './refusal.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Run one command line, without the program's own name. @throws only for a mistake of ours */
+export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
+  let status = 0;
+  const program = new Command('fenceproof');
+  // Subcommands inherit how the program exits and writes from what is set before they are made.
+  program
+    .description('Settles arguments about Linux dma-fence designs before they are code.')
+    .version(version, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.say(text.trimEnd()),
+      writeErr: () => undefined,
+      getOutHelpWidth: () => terminal.look.width,
+    })
+    .showSuggestionAfterError(true);
+  const finish = (with_: number): void => {
+    status = with_;
+  };
+  for (const addTo of [addFuzz, addCheck, addReplay, addShrink, addReport, addList]) addTo(program, terminal, finish);
+  if (args.length === 0) {
+    terminal.say(program.helpInformation().trimEnd());
+    return USAGE;
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return status;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    terminal.warn(`fenceproof: ${oneLine(complaint(error, program, args))}`);
+    return USAGE;
+  }
+}
+
+/** What commander complains about, with what exists. */
+function complaint(error: CommanderError, program: Command, args: readonly string[]): string {
+  const message = error.message.replace(/^error: /, '');
+  const command = program.commands.find((each) => each.name() === args.find((arg) => !arg.startsWith('-')));
+  switch (error.code) {
+    case 'commander.unknownOption': {
+      const flags = (command ?? program).options.map(({ long, short }) => long ?? short ?? '');
+      return `${message}; there are: ${[...flags, '--help'].join(', ')}`;
+    }
+    case 'commander.unknownCommand':
+    case 'commander.help':
+      return `${message}; there are: ${program.commands.map((each) => each.name()).join(', ')}`;
+    case 'commander.missingArgument':
+      return `${message}; usage: fenceproof ${command?.name() ?? ''} ${command?.usage() ?? ''}`;
+    default:
+      return message;
+  }
+}
