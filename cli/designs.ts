@@ -35,7 +35,7 @@ const list = (names: readonly string[]): string => names.join(', ') || 'none';
 /** The designs of these names and files; all that are built in when none is given. */
 export async function chooseDesigns(wanted: readonly string[]): Promise<Chosen[]> {
   if (wanted.length === 0) return designs.map((design) => ({ design }));
-  const found = await Promise.all(wanted.map((text) => (isPath(text) ? loadDesigns(text) : [builtIn(text)])));
+  const found = await Promise.all(wanted.map(async (text) => (isPath(text) ? loadDesigns(text) : [builtIn(text)])));
   return found.flat();
 }
 
@@ -54,7 +54,9 @@ const looksLikeDesign = z.object({
   sources: texts,
   knobs: z.record(z.string(), z.array(z.string()).min(1)).default({}),
   kernel: z.function(),
-  expect: z.array(z.object({ when: z.record(z.string(), z.union([z.string(), z.array(z.string())])) }).loose()).default([]),
+  expect: z
+    .array(z.object({ when: z.record(z.string(), z.union([z.string(), z.array(z.string())])) }).loose())
+    .default([]),
 });
 
 const loaded = new Map<string, Promise<Chosen[]>>();
@@ -75,7 +77,9 @@ async function readDesigns(path: string, from: string): Promise<Chosen[]> {
   try {
     exported = (await tsImport(pathToFileURL(from).href, import.meta.url)) as Record<string, unknown>;
   } catch (error) {
-    throw refusal(`${oneLine(path)}: cannot be loaded: ${oneLine(error instanceof Error ? error.message : String(error))}`);
+    throw refusal(
+      `${oneLine(path)}: cannot be loaded: ${oneLine(error instanceof Error ? error.message : String(error))}`,
+    );
   }
   const values = new Set([...Object.values(exported), ...Object.values(nested(exported['default']))]);
   const found = [...values].flatMap((value) => {
@@ -120,7 +124,10 @@ export async function chosenBy(name: string, from?: string): Promise<Chosen> {
   if (from === undefined) return builtIn(name);
   const all = await loadDesigns(from);
   const found = all.find(({ design }) => design.name === name);
-  if (!found) throw refusal(`${oneLine(from)}: has no design "${oneLine(name)}"; it has: ${list(all.map(({ design }) => design.name))}`);
+  if (!found)
+    throw refusal(
+      `${oneLine(from)}: has no design "${oneLine(name)}"; it has: ${list(all.map(({ design }) => design.name))}`,
+    );
   return found;
 }
 
@@ -132,7 +139,8 @@ export function chooseSettings(chosen: readonly Chosen[], knobs: Knobs): Setting
   return chosen.flatMap(({ design, from }) => {
     for (const [knob, value] of Object.entries(knobs)) {
       const values = Object.hasOwn(design.knobs, knob) ? design.knobs[knob] : undefined;
-      if (!values) throw refusal(`${design.name} has no knob "${oneLine(knob)}"; there are: ${list(Object.keys(design.knobs))}`);
+      if (!values)
+        throw refusal(`${design.name} has no knob "${oneLine(knob)}"; there are: ${list(Object.keys(design.knobs))}`);
       if (!values.includes(value))
         throw refusal(`${design.name}: knob ${knob} cannot be "${oneLine(value)}"; it can be: ${list(values)}`);
     }
@@ -152,11 +160,13 @@ export function chooseSettings(chosen: readonly Chosen[], knobs: Knobs): Setting
 
 /** The properties of these names; all when none is given. */
 export function chooseProperties(names: readonly string[]): readonly Property[] {
-  return names.length === 0 ? properties : names.map((name) => {
-    const found = properties.find((each) => each.name === name);
-    if (found) return found;
-    throw refusal(`unknown property "${oneLine(name)}"; there are: ${list(properties.map((each) => each.name))}`);
-  });
+  return names.length === 0
+    ? properties
+    : names.map((name) => {
+        const found = properties.find((each) => each.name === name);
+        if (found) return found;
+        throw refusal(`unknown property "${oneLine(name)}"; there are: ${list(properties.map((each) => each.name))}`);
+      });
 }
 
 /** The strategies of these names, or nothing for all. */

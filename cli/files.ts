@@ -21,14 +21,16 @@ const isCheckout = !packageRoot.split(sep).includes('node_modules');
 export const defaultOut = (usersOwn: boolean): string =>
   isCheckout && !usersOwn ? packageCorpus : resolve('fenceproof-corpus');
 
-export const version: string = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string })
-  .version;
+export const version: string = (
+  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+).version;
 
 /** A path as one would type it here. */
 export function asTyped(path: string): string {
   const short = relative(process.cwd(), path);
-  return short === '' ? '.' : short.startsWith(`..${sep}..${sep}..`) ? path : short;
+  return short === '' ? '.' : short.startsWith('..') && path.length <= short.length ? path : short;
 }
 
 /** An argument as a shell wants it. */
-export const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+export const quoted = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -51,8 +51,7 @@ export function readCorpus(out: string, terminal: Terminal): Corpus {
     of: (setting, want) => speaking(setting).get(key(setting, want)),
     at: (setting) =>
       [...speaking(setting).values()].filter(
-        ({ entry }) =>
-          entry.expect.verdict === 'convicted' && identityOf(entry) === key(setting, entry.expect),
+        ({ entry }) => entry.expect.verdict === 'convicted' && identityOf(entry) === key(setting, entry.expect),
       ),
   };
 }

@@ -19,7 +19,9 @@ export const wholeNumber =
   (text: string): number => {
     const value = Number(text.replaceAll('_', ''));
     if (!/^-?[\d_]+$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`it must be a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? ' on' : ` to ${most}`}`);
+      throw new InvalidArgumentError(
+        `it must be a whole number from ${least}${most === Number.MAX_SAFE_INTEGER ? ' on' : ` to ${most}`}`,
+      );
     return value;
   };
 
@@ -32,8 +34,7 @@ export function duration(text: string): number {
   return value;
 }
 
-export const designOption = (says: string): Option =>
-  new Option('-d, --design <names>', says).argParser(listed);
+export const designOption = (says: string): Option => new Option('-d, --design <names>', says).argParser(listed);
 export const propertyOption = (): Option =>
   new Option('-p, --property <names>', 'judge by these properties only').argParser(listed);
 export const knobsOption = (): Option =>

@@ -18,9 +18,6 @@ export class Progress {
   }
 }
 
-/** 1234567 as 1,234,567. */
-export const grouped = (value: number): string => value.toLocaleString('en-US');
-
 /** A time for people: 340 ms, 12 s, 3 min 20 s, 2 h 5 min. */
 export function took(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

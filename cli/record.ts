@@ -39,6 +39,6 @@ export function acquittedEntry(booted: Booted, swept: SweepDone): Entry {
     workload: Object.fromEntries(Object.entries(booted.workload).map(([user, calls]) => [user, [...calls]])),
     schedule: [],
     expect: { verdict: 'acquitted', states, transitions, depth, witnesses: [...witnesses], time: 'patient' },
-    found: { by: 'sweep', shortest: 'proved' },
+    found: { by: 'sweep' },
   };
 }

@@ -12,7 +12,11 @@ export const refusal = (message: string): CommanderError => new CommanderError(U
 
 /** A message as one line that is safe to print. */
 export const oneLine = (message: string): string =>
-  message.replace(/\s*\n\s*/g, ' ').replace(/\p{Cc}+/gu, ' ').trim().slice(0, 2000);
+  message
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/\p{Cc}+/gu, ' ')
+    .trim()
+    .slice(0, 2000);
 
 /** Run something that throws when its input is wrong. */
 export function heeding<T>(run: () => T, where = ''): T {

@@ -13,4 +13,8 @@ export const storyOf = (booted: Booted, run: Case, props: readonly Property[], w
 
 /** What to paste to see a saved entry again; a user's own design must be named. */
 export const replayCommand = (path: string, from?: string): string =>
-  ['npx fenceproof replay', ...(from === undefined ? [] : ['--design', quoted(asTyped(from))]), quoted(asTyped(path))].join(' ');
+  [
+    'npx fenceproof replay',
+    ...(from === undefined ? [] : ['--design', quoted(asTyped(from))]),
+    quoted(asTyped(path)),
+  ].join(' ');

@@ -11,7 +11,7 @@ import { type Status, statusOf } from '../corpus/status.ts';
 import { judge } from '../properties/judge.ts';
 import { type Blame, signature } from '../properties/property.ts';
 import { type FuzzFinding, fuzz } from '../properties/search/fuzz.ts';
-import { type Finding, sweep } from '../properties/search/sweep.ts';
+import { type Finding, type Sweep, sweep } from '../properties/search/sweep.ts';
 import type { Want } from '../shrinkers/shrink.ts';
 import { shrinkAndProve } from '../shrinkers/shortest.ts';
 import { type Setting, bootSetting, chooseProperties, chosenBy } from './designs.ts';
@@ -65,11 +65,7 @@ export interface FuzzDone {
   readonly steps: number;
   readonly witnesses: readonly string[];
 }
-export interface SweepDone {
-  readonly states: number;
-  readonly transitions: number;
-  readonly depth: number;
-  readonly complete: boolean;
+export interface SweepDone extends Omit<Sweep, 'findings' | 'witnesses'> {
   readonly findings: readonly (Finding & { /** The plain reducer says the same. */ readonly confirmed: boolean })[];
   readonly witnesses: readonly string[];
 }
@@ -103,7 +99,15 @@ export async function work(task: Task): Promise<Results[Task['kind']]> {
   }
 }
 
-async function fuzzing({ setting, properties, counters, kind: _kind, ...options }: FuzzTask): Promise<FuzzDone> {
+async function fuzzing({
+  setting,
+  properties,
+  counters,
+  seed,
+  runs: mostRuns,
+  steps: mostSteps,
+  strategies,
+}: FuzzTask): Promise<FuzzDone> {
   const booted = await bootSetting(setting);
   let counted = { runs: 0, steps: 0 };
   const count = (runs: number, steps: number): void => {
@@ -112,7 +116,10 @@ async function fuzzing({ setting, properties, counters, kind: _kind, ...options 
     counted = { runs, steps };
   };
   const { findings, runs, steps, witnesses } = fuzz(booted, {
-    ...options,
+    seed,
+    runs: mostRuns,
+    steps: mostSteps,
+    ...(strategies ? { strategies } : {}),
     properties: chooseProperties(properties),
     enough: () => countOf(counters, 'stop') > 0,
     progress: count,
@@ -131,18 +138,14 @@ async function sweeping({ setting, properties, counters, maxStates, verifyEvery 
   };
   const swept = sweep(booted, props, { maxStates, verifyEvery, progress: count });
   count(swept.states);
-  const { states, transitions, depth, complete, findings, witnesses } = swept;
   const confirmed = (finding: Finding): boolean =>
     judge(booted, caseAt(setting, booted.workload, finding), props).verdicts.some(
       ({ blame }) => signature(blame) === signature(finding.blame),
     );
   return {
-    states,
-    transitions,
-    depth,
-    complete,
-    findings: findings.map((finding) => ({ ...finding, confirmed: confirmed(finding) })),
-    witnesses: [...witnesses].sort(),
+    ...swept,
+    findings: swept.findings.map((finding) => ({ ...finding, confirmed: confirmed(finding) })),
+    witnesses: [...swept.witnesses].sort(),
   };
 }
 
@@ -163,7 +166,9 @@ async function shrinking({ setting, properties, run, want, budget, maxStates }: 
     runs: shrunk.runs,
     steps: shrunk.steps,
     complete: shrunk.complete,
-    shortest: shrunk.proved ? 'proved' : `not proved: ${[shrunk.complete ? '' : shrunk.why, shrunk.because].filter((each) => each !== '').join('; ')}`,
+    shortest: shrunk.proved
+      ? 'proved'
+      : `not proved: ${[shrunk.complete ? '' : shrunk.why, shrunk.because].filter((each) => each !== '').join('; ')}`,
     others: shrunk.others.map(({ blame, case: run }) => ({ blame, run })),
   };
 }

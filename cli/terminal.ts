@@ -10,11 +10,11 @@ import { type Look, type Paint, plain } from '../reports/reporter.ts';
 
 export interface Terminal {
   /** A result. */
-  say(text: string): void;
+  readonly say: (text: string) => void;
   /** Something a person should know that is no result. */
-  warn(text: string): void;
+  readonly warn: (text: string) => void;
   /** What is going on right now; '' when nothing is. */
-  progress(line: string): void;
+  readonly progress: (line: string) => void;
   readonly look: Look;
 }
 

@@ -1,37 +1,57 @@
-/** The table of verdicts on the terminal: a row a setting, one design under another. */
+/**
+ * What a fuzz found, as a table: a design, its settings under it, and what broke at each.
+ *
+ * "Nothing" is no acquittal here, however many runs stand beside it; only an exhaustive search acquits.
+ */
 import Table from 'cli-table3';
-import { type Knobs, showKnobs } from '../model/design.ts';
+import { showKnobs } from '../model/design.ts';
 import type { Look } from '../reports/reporter.ts';
+import { grouped } from '../reports/row.ts';
+import { wrap } from '../reports/wrap.ts';
+import type { Setting } from './designs.ts';
 
-export interface Row {
-  readonly design: string;
-  readonly knobs: Knobs;
-  /** What was found, by signature. */
-  readonly findings: readonly string[];
-  /** Not as it should be. */
-  readonly bad: boolean;
-  readonly detail: string;
+/** What the search of one setting brought. */
+export interface Searched {
+  readonly setting: Setting;
+  /** By signature: in the corpus already, or not. */
+  readonly findings: Map<string, 'known' | 'new'>;
+  /** Situations that were reached. */
+  readonly witnesses: Set<string>;
+  runs: number;
+  steps: number;
 }
 
-const NO_LINES = {
-  top: '', 'top-mid': '', 'top-left': '', 'top-right': '',
-  bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-  left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
-};
+const SIDES = ['top', 'bottom', 'left', 'right', 'mid'].flatMap((side) =>
+  ['', '-mid', '-left', '-right'].map((end) => side + end),
+);
+const NO_LINES = Object.fromEntries(SIDES.map((part) => [part, '']));
+/** The columns of numbers and what stands between columns. */
+const NUMBERS = 30;
+const INDENT = '  ';
 
-export function verdictTable(rows: readonly Row[], { paint }: Look): string {
+export function fuzzTable(all: readonly Searched[], { width, paint }: Look): string {
   const table = new Table({
-    head: ['design', 'setting', 'verdict', ''].map((title) => paint('heading', title)),
-    chars: NO_LINES,
+    chars: { ...NO_LINES, middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: ['left', 'left', 'right', 'right', 'right'],
   });
-  rows.forEach(({ design, knobs, findings, bad, detail }, at) => {
-    const verdict = findings.length === 0 ? 'nothing found' : findings.join('\n');
+  const half = Math.floor((width - NUMBERS) / 2);
+  table.push(['setting', 'found', 'runs', 'steps', 'seen'].map((title) => paint('heading', title)));
+  all.forEach(({ setting, findings, witnesses, runs, steps }, at) => {
+    if (all[at - 1]?.setting.design !== setting.design) table.push([paint('name', setting.design), '', '', '', '']);
+    const found = [...findings].sort(([a], [b]) => (a < b ? -1 : 1));
     table.push([
-      rows[at - 1]?.design === design ? '' : paint('name', design),
-      showKnobs(knobs) || '(no knobs)',
-      paint(bad ? 'bad' : findings.length === 0 ? 'good' : 'step', verdict),
-      paint('dim', detail),
+      wrap(`${INDENT}${showKnobs(setting.knobs) || '(no knobs)'}`, half, INDENT.repeat(2)).join('\n'),
+      found.length === 0
+        ? paint('good', 'nothing')
+        : found
+            .flatMap(([what, news]) =>
+              wrap(news === 'new' ? `${what} NEW` : what, half, INDENT).map((line) =>
+                paint(news === 'new' ? 'bad' : 'step', line),
+              ),
+            )
+            .join('\n'),
+      ...[runs, steps, witnesses.size].map((number) => paint('dim', grouped(number))),
     ]);
   });
   return table

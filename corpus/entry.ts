@@ -62,11 +62,13 @@ const schema = z.strictObject({
     seed: z.number().int().exactOptional(),
     runs: count.exactOptional(),
     steps: count.exactOptional(),
-    /** 'proved', or 'not proved: ' and why. */
-    shortest: text(500).refine(
-      (value) => value === 'proved' || value.startsWith('not proved: '),
-      "must be 'proved' or begin with 'not proved: '",
-    ),
+    /** Of a counterexample: 'proved', or 'not proved: ' and why. */
+    shortest: text(500)
+      .refine(
+        (value) => value === 'proved' || value.startsWith('not proved: '),
+        "must be 'proved' or begin with 'not proved: '",
+      )
+      .exactOptional(),
   }),
   /** Who argues about it: mails, kernel files, rule ids. */
   sources: z.array(text(500)).max(100),
@@ -96,7 +98,9 @@ export function parseEntry(source: string): Parsed {
     return { wrong: 'not an entry: the file must hold one JSON object' };
   const format = 'format' in value ? value.format : undefined;
   if (format !== FORMAT)
-    return { wrong: `format: ${format === undefined ? 'missing' : `unknown version ${oneLine(canonical(format))}`}; this fenceproof reads format ${FORMAT}` };
+    return {
+      wrong: `format: ${format === undefined ? 'missing' : `unknown version ${oneLine(canonical(format))}`}; this fenceproof reads format ${FORMAT}`,
+    };
   const parsed = schema.safeParse(value);
   if (parsed.success) return { entry: parsed.data };
   const [issue] = parsed.error.issues;
@@ -117,8 +121,9 @@ function hostileAt(value: unknown, place: string, depth: number): string | undef
 }
 
 const placeOf = (path: readonly PropertyKey[]): string =>
-  path.map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at > 0 ? '.' : ''}${oneLine(String(key))}`)).join('') ||
-  'the entry';
+  path
+    .map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at > 0 ? '.' : ''}${oneLine(String(key))}`))
+    .join('') || 'the entry';
 const oneLine = (message: string): string => message.replace(/\p{Cc}+/gu, ' ').slice(0, 200);
 
 /** The entry as a person reads it: keys always in the same order, one word of the schedule a line. */
@@ -173,7 +178,13 @@ export function programsOf({ design, knobs, machine }: Booted): Record<string, s
   for (const [call, { params }] of Object.entries(kernel.calls ?? {}))
     parts[call] = { params, program: machine.programs[call] };
   for (const [thread, { kind, begins, atomic, rows }] of Object.entries(kernel.threads))
-    parts[thread] = { kind, begins, atomic: atomic ?? false, rows: rows?.(thread) ?? {}, program: machine.programs[thread] };
+    parts[thread] = {
+      kind,
+      begins,
+      atomic: atomic ?? false,
+      rows: rows?.(thread) ?? {},
+      program: machine.programs[thread],
+    };
   for (const [slice, rows] of Object.entries(kernel.objects ?? {}))
     for (const [row, start] of Object.entries(rows)) parts[`${slice}.${row}`] = start;
   return Object.fromEntries(

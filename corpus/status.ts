@@ -43,12 +43,21 @@ export function statusOf(entry: Entry, design: Design, properties: readonly Prop
     const { played, says, skipped } =
       entry.expect.verdict === 'convicted'
         ? convictedNow(entry.expect, judge(booted, caseOf(entry), properties), entry)
-        : acquittedNow(entry.expect, sweep(booted, properties, { workload: entry.workload, maxStates: bound(entry.expect) }));
+        : acquittedNow(
+            entry.expect,
+            sweep(booted, properties, { workload: entry.workload, maxStates: bound(entry.expect) }),
+          );
     if (changed.length > 0 || played === 'cannot be played') return { status: 'stale', played, says, changed, skipped };
     return { status: played, played, says, changed, skipped };
   } catch (error) {
     const why = (error as Error).message;
-    return { status: 'stale', played: 'cannot be played', says: 'cannot be played', changed: [...changed, why], skipped: [] };
+    return {
+      status: 'stale',
+      played: 'cannot be played',
+      says: 'cannot be played',
+      changed: [...changed, why],
+      skipped: [],
+    };
   }
 }
 
@@ -73,7 +82,8 @@ function convictedNow({ property, kind }: Convicted, judged: Judgement, { schedu
     const instead = verdicts.map(({ blame }) => signature(blame)).join(', ');
     return { played: 'different', says: `breaks ${instead} instead of ${property} (${kind})${lost}`, skipped };
   }
-  if (skipped.length > 0) return { played: 'vacuous', says: `breaks nothing, but ${wordsSkipped(skipped, schedule)}`, skipped };
+  if (skipped.length > 0)
+    return { played: 'vacuous', says: `breaks nothing, but ${wordsSkipped(skipped, schedule)}`, skipped };
   return { played: 'passes', says: `every word could be followed and nothing is broken any more`, skipped };
 }
 
@@ -89,7 +99,11 @@ function acquittedNow(expect: Acquitted, swept: Sweep): Outcome {
     return { played: 'different', says: `is convicted of ${found} instead of acquitted`, skipped };
   }
   if (!swept.complete)
-    return { played: 'different', says: `the search did not end within ${swept.states} states instead of ${expect.states}`, skipped };
+    return {
+      played: 'different',
+      says: `the search did not end within ${swept.states} states instead of ${expect.states}`,
+      skipped,
+    };
   const missing = expect.witnesses.filter((witness) => !swept.witnesses.has(witness));
   if (missing.length > 0)
     return { played: 'vacuous', says: `nothing is broken, but it was never seen that: ${missing.join('; ')}`, skipped };

@@ -7,7 +7,16 @@
 import { type Patch, enablePatches, produceWithPatches } from 'immer';
 import { type Case, REBOOT, choiceOf, choices, opens, word } from '../model/case.ts';
 import { type Booted, start } from '../model/design.ts';
-import { type Fact, type Frame, type KernelState, type Thread, type Wait, reduce, resolved, standing } from '../model/machine.ts';
+import {
+  type Fact,
+  type Frame,
+  type KernelState,
+  type Thread,
+  type Wait,
+  reduce,
+  resolved,
+  standing,
+} from '../model/machine.ts';
 import { canonical, read } from '../model/schema.ts';
 
 enablePatches();
@@ -52,19 +61,53 @@ export function* steps(booted: Booted, run: Case): Generator<Step, void, undefin
       const before = kernel;
       if (given === REBOOT) {
         kernel = start(booted, run.workload);
-        yield { number, part, given, word: given, thread: '', routine: '', line: 'the machine starts again', changes: [], facts: [], waiting: waitingIn(booted, kernel) };
+        yield {
+          number,
+          part,
+          given,
+          word: given,
+          thread: '',
+          routine: '',
+          line: 'the machine starts again',
+          changes: [],
+          facts: [],
+          waiting: waitingIn(booted, kernel),
+        };
         continue;
       }
       const choice = choiceOf(given, choices(machine, before));
       const thread = choice?.thread ?? given.split('/')[0] ?? given;
       const { routine, line } = lineAt(booted, before, thread);
       if (!choice) {
-        yield { number, part, given, word: given, skipped: whyNot(booted, before, thread), thread, routine, line, changes: [], facts: [], waiting: waitingIn(booted, before) };
+        yield {
+          number,
+          part,
+          given,
+          word: given,
+          skipped: whyNot(booted, before, thread),
+          thread,
+          routine,
+          line,
+          changes: [],
+          facts: [],
+          waiting: waitingIn(booted, before),
+        };
         continue;
       }
       const [after, patches] = produceWithPatches(before, (draft: KernelState) => reduce(machine, draft, choice));
       kernel = after;
-      yield { number, part, given, word: word(choice), thread, routine, line, changes: changesOf(patches, before, after), facts: after.facts, waiting: waitingIn(booted, after) };
+      yield {
+        number,
+        part,
+        given,
+        word: word(choice),
+        thread,
+        routine,
+        line,
+        changes: changesOf(patches, before, after),
+        facts: after.facts,
+        waiting: waitingIn(booted, after),
+      };
     }
   }
 }

@@ -4,11 +4,21 @@
  * A file is named for what it shows, so that a directory listing reads as a table of contents, and so that the same
  * finding always lands in the same file.
  */
-import { type Stats, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  type Stats,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type Entry, type Parsed, hashOf, identityOf, parseEntry, writeEntry } from './entry.ts';
 
-/** Larger files are not read: the longest entry that the format allows is smaller. */
+/** Larger files are not even read; a schedule of 100,000 usual words fits. */
 export const MAX_BYTES = 4 * 1024 * 1024;
 const LONGEST_NAME = 160;
 
@@ -24,8 +34,7 @@ export function loadEntry(path: string): Loaded {
     return { path, wrong: reason(error) };
   }
   if (!stats.isFile()) return { path, wrong: 'is not a file' };
-  if (stats.size > MAX_BYTES)
-    return { path, wrong: `has ${stats.size} bytes; an entry has at most ${MAX_BYTES}` };
+  if (stats.size > MAX_BYTES) return { path, wrong: `has ${stats.size} bytes; an entry has at most ${MAX_BYTES}` };
   try {
     return { path, ...parseEntry(readFileSync(path, 'utf8')) };
   } catch (error) {

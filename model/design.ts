@@ -11,7 +11,6 @@ import {
   type Machine,
   type Operand,
   type ThreadSpec,
-  settle,
 } from './machine.ts';
 import { inAtomic, ops, routines, schema } from './objects/index.ts';
 import type { Call } from './objects/user.ts';
@@ -195,8 +194,6 @@ export function boot(of: Design, given: Knobs = {}): Booted {
   const machine: Machine = { ops, schema, threads: kernel.threads, programs, boot: state };
   for (const [name, program] of Object.entries(programs))
     if (!(name in routines)) checkNames(`${of.name}: ${name}`, program, machine);
-  for (const thread of Object.keys(kernel.threads)) settle(machine, state, thread);
-  state.facts = [];
   const booted: Booted = { design: of, knobs, machine, calls, workload: kernel.workload ?? {} };
   start(booted, booted.workload);
   return booted;

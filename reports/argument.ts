@@ -314,18 +314,10 @@ function argueOrders(telling: Telling, { links }: Blame): Argument {
     const clause = `${me} waits for ${other}, because ${next === me ? 'it' : next} ${has(link.wait.object)}`;
     return at === closing ? `${links.length > 1 ? 'However, ' : ''}${clause}: nobody can go on` : clause;
   });
-  const seen = telling.steps.some((each) => each.kind === 'reboot')
-    ? 'in separate runs; an order of locks has to hold over all runs together'
-    : 'in one run, one after another';
-  const blocked = stepsOf(telling).some((each) => each.blocked.length > 0);
-  const order = links.length === 1 ? 'This order was' : 'These orders were';
-  return {
-    lets,
-    sentences: [
-      sentences([
-        `${order} seen ${seen}${blocked ? '' : ', and nobody was blocked'}. Suppose that ${links.length === 1 ? 'two such threads' : 'they'} meet`,
-      ]),
-      sentences(text),
-    ],
-  };
+  const apart = telling.steps.some((each) => each.kind === 'reboot');
+  const quiet = stepsOf(telling).some((each) => each.blocked.length > 0) ? '' : ', and nobody was blocked';
+  const seen = `${links.length === 1 ? 'This order was' : 'These orders were'} seen in ${apart ? 'separate runs' : 'one run, one after another'}${quiet}`;
+  const they = links.length === 1 ? 'two such threads' : 'they';
+  const rule = apart ? 'An order of locks has to hold over all runs together: suppose' : 'Suppose';
+  return { lets, sentences: [sentences([seen, `${rule} that ${they} meet`]), sentences(text)] };
 }

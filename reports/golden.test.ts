@@ -27,7 +27,7 @@ const swept = canaries.flatMap((design) =>
     return { booted, swept: sweep(booted, properties) };
   }),
 );
-const texts = new Map([
+const texts = new Map<string, string>([
   ...swept.flatMap(({ booted, swept: { findings } }) =>
     findings.flatMap(({ blame, schedule, loop }) => {
       const { design, knobs, workload } = booted;

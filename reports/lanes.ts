@@ -29,31 +29,49 @@ interface Row {
   readonly across?: string;
 }
 
-/** The threads that take part: they step, or the verdict names them; in the order in which they appear. */
+/**
+ * The threads that take part: they step, or the verdict names them; in the order in which they appear. Those who only
+ * hang in the end are shown too while there is room: they are the harm that was done.
+ */
 export function participants(telling: Telling): string[] {
   const links = telling.judgedBy === 'orders' ? [] : (telling.blame?.links ?? []);
   const named = links.flatMap(({ who, wait }) => [who, ...wait.owedBy]);
-  return [...new Set([...stepsOf(telling).map(({ thread }) => thread), ...named])];
+  const acting = [...new Set([...stepsOf(telling).map(({ thread }) => thread), ...named])];
+  const all = [...new Set([...acting, ...telling.hanging])];
+  return all.length <= MOST_LANES ? all : acting;
 }
 
-export function lanes(telling: Telling, { width, paint }: Look): string[] {
+export function lanes(telling: Telling, look: Look): string[] {
   const threads = participants(telling);
+  if (threads.length === 0) return [];
   const rows = rowsOf(telling, threads);
   const numbers = Math.max(2, ...rows.map(({ number }) => number.length)) + 1;
-  const lane = Math.floor((width - numbers - BETWEEN.length * (threads.length - 1)) / Math.max(1, threads.length));
-  if (threads.length === 0) return [];
-  if (threads.length > MOST_LANES || lane < NARROWEST_LANE) return listed(rows, numbers, { width, paint });
-  return sideBySide(telling, threads, rows, numbers, Math.min(lane, widest(rows, telling)), { width, paint });
+  const room = look.width - numbers - BETWEEN.length * (threads.length - 1);
+  if (threads.length > MOST_LANES || room < NARROWEST_LANE * threads.length) return listed(rows, numbers, look);
+  const headers = threads.map((name) => headerOf(name, telling.threads.find((each) => each.name === name)?.kind));
+  return sideBySide(threads, headers, rows, numbers, widthsFor(threads, headers, rows, room), look);
 }
 
-/** No lane needs to be wider than its longest line. */
-const widest = (rows: readonly Row[], { threads }: Telling): number =>
-  Math.max(
-    NARROWEST_LANE,
-    ...threads.map(({ name, kind }) => columns(headerOf(name, kind))),
-    ...rows.flatMap(({ said }) => said.map(({ text, indent }) => indent + columns(text))),
-  );
-const headerOf = (name: string, kind: Standing['kind']): string => (kind === 'kernel' ? name : `${name} (${kind})`);
+/** As wide as the longest line of each lane; when that is too much, the widest lanes give way first. */
+function widthsFor(
+  threads: readonly string[],
+  headers: readonly string[],
+  rows: readonly Row[],
+  room: number,
+): number[] {
+  const widths = threads.map((name, at) => {
+    const own = rows.flatMap(({ said }) => said.filter(({ thread }) => thread === name));
+    const lines = own.map(({ text, indent }) => indent + columns(text));
+    return Math.max(NARROWEST_LANE, columns(headers[at] ?? ''), ...lines);
+  });
+  for (let over = widths.reduce((sum, each) => sum + each, 0) - room; over > 0; over -= 1) {
+    const widest = widths.indexOf(Math.max(...widths));
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
+}
+const headerOf = (name: string, kind: Standing['kind'] = 'kernel'): string =>
+  kind === 'kernel' ? name : `${name} (${kind})`;
 
 function rowsOf(telling: Telling, threads: readonly string[]): Row[] {
   const rows: Row[] = [];
@@ -121,35 +139,37 @@ function across(text: string, { width, paint }: Look): string[] {
 }
 
 function sideBySide(
-  telling: Telling,
   threads: readonly string[],
+  headers: readonly string[],
   rows: readonly Row[],
   numbers: number,
-  lane: number,
+  widths: readonly number[],
   look: Look,
 ): string[] {
   const { paint } = look;
   const row = (first: string, cells: readonly (readonly [Style, string])[]): string =>
     `${paint('dim', padded(first, numbers))}${cells
-      .map(([style, text], at) => (at === cells.length - 1 && text === '' ? '' : paint(style, padded(text, lane))))
+      .map(([style, text], at) =>
+        at === cells.length - 1 && text === '' ? '' : paint(style, padded(text, widths[at] ?? 0)),
+      )
       .join(paint('dim', BETWEEN))}`.trimEnd();
-  const kinds = new Map(telling.threads.map(({ name, kind }) => [name, kind]));
-  const headers = threads.map((name) => wrap(headerOf(name, kinds.get(name) ?? 'kernel'), lane));
-  const tallest = Math.max(...headers.map(({ length }) => length));
-  const head = Array.from({ length: tallest }, (_, at) =>
+  const names = headers.map((header, at) => wrap(header, widths[at] ?? NARROWEST_LANE));
+  const head = Array.from({ length: Math.max(...names.map(({ length }) => length)) }, (_, at) =>
     row(
       '',
-      headers.map((lines): readonly [Style, string] => ['name', lines[at] ?? '']),
+      names.map((lines): readonly [Style, string] => ['name', lines[at] ?? '']),
     ),
   );
-  const rule = paint('dim', `${'─'.repeat(numbers)}${threads.map(() => '─'.repeat(lane)).join('─┼─')}`);
+  const rule = paint('dim', `${'─'.repeat(numbers)}${widths.map((width) => '─'.repeat(width)).join('─┼─')}`);
   const body = rows.flatMap(({ number, said, across: text }) => {
     if (text !== undefined) return across(text, look);
-    const cells = threads.map((thread) =>
+    const cells = threads.map((thread, at) =>
       said
         .filter((each) => each.thread === thread)
         .flatMap(({ text, indent, style }) =>
-          wrap(' '.repeat(indent) + text, lane, ' '.repeat(indent + 4)).map((line): [Style, string] => [style, line]),
+          wrap(' '.repeat(indent) + text, widths[at] ?? NARROWEST_LANE, ' '.repeat(indent + 4)).map(
+            (line): [Style, string] => [style, line],
+          ),
         ),
     );
     const height = Math.max(...cells.map(({ length }) => length));

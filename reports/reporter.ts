@@ -21,12 +21,12 @@ export interface Reporter {
   readonly name: string;
   /** What the format is good for, in a sentence. */
   readonly says: string;
-  render(telling: Telling, look: Look): string;
+  readonly render: (telling: Telling, look: Look) => string;
 }
 
 /** A format for many results at once. */
 export interface TableFormat {
   readonly name: string;
   readonly says: string;
-  render(rows: readonly Row[], look: Look): string;
+  readonly render: (rows: readonly Row[], look: Look) => string;
 }

@@ -184,7 +184,7 @@ class Replay {
     this.#prologue = linesAtBoot(booted.machine);
     this.kernel = start(booted, workload);
     this.#before = new Set(this.blocked().map(({ thread }) => thread));
-    this.#follow_promises();
+    this.#followPromises();
   }
 
   take(text: string, loop: boolean): void {
@@ -204,7 +204,7 @@ class Replay {
       newly: !this.#before.has(each.thread) || each.thread === thread,
     }));
     this.#before = new Set(blocked.map((each) => each.thread));
-    this.#follow_promises();
+    this.#followPromises();
     const [first, ...riding] = this.#listener.heard();
     const decided = first ? [{ ...first, outcome: remarkable(ways[thread] as Open, outcome, first.text) }] : [];
     this.steps.push({
@@ -241,12 +241,11 @@ class Replay {
     this.kernel = start(this.#booted, this.#workload);
     this.#before = new Set(this.blocked().map(({ thread }) => thread));
     this.#promised = new Map();
-    this.#follow_promises();
+    this.#followPromises();
     this.steps.push({ kind: 'reboot' });
   }
-  #follow_promises(): void {
-    for (const [fence, { initialised, signaled, promisedBy }] of Object.entries(this.kernel.fences)) {
-      // The promise begins with dma_fence_init, but binds only once others can see the fence.
+  #followPromises(): void {
+    for (const [fence, { initialised, signaled }] of Object.entries(this.kernel.fences)) {
       if (!initialised || signaled) this.#promised.delete(fence);
     }
     for (const fence of Object.keys(this.kernel.fences).filter((each) => isPromised(this.kernel, each))) {

@@ -4,15 +4,19 @@
  */
 
 /** Columns that a text takes; the reports use no wide characters. */
-export const columns = (text: string): number => [...text].length;
+export const columns = (text: string): number => Array.from(text).length;
 export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - columns(text)));
 
 /** Where a word that is too long may be cut, best at the end of the line; the word itself when nowhere. */
 function cut(word: string, room: number): [string, string] {
-  const letters = [...word];
+  const letters = Array.from(word);
   const head = letters.slice(0, room).join('');
-  const good = [...head.matchAll(/[(,/_.](?=.)|.(?=->)/gu)].at(-1);
-  const at = good && good.index + good[0].length >= room / 2 ? good.index + good[0].length : head.length;
+  const best = (breaks: RegExp): number =>
+    [...head.matchAll(breaks)]
+      .map((each) => each.index + each[0].length)
+      .filter((at) => at >= room / 2)
+      .at(-1) ?? 0;
+  const at = best(/[(,/](?=.)/gu) || best(/[_.-](?=[^>])|.(?=->)/gu) || head.length;
   return [word.slice(0, at), word.slice(at)];
 }
 

@@ -94,23 +94,22 @@ function droppedCalls(booted: Booted, run: Case, patient: boolean): Reduction[] 
   return Object.entries(run.workload).flatMap(([user, calls]) =>
     calls.flatMap((text, call) => {
       const workload = { ...run.workload, [user]: calls.toSpliced(call, 1) };
-      const kernel = start(booted, run.workload);
-      let fresh = kernel;
+      let kernel = start(booted, run.workload);
       const keep = (words: readonly string[]): string[] =>
         words.filter((each) => {
-          if (each === REBOOT) fresh = start(booted, run.workload);
-          else follow(booted.machine, fresh, each, patient);
-          const left = fresh.users[user]?.todo.length ?? 0;
+          if (each === REBOOT) kernel = start(booted, run.workload);
+          else follow(booted.machine, kernel, each, patient);
+          const left = kernel.users[user]?.todo.length ?? 0;
           return parseWord(each).thread !== user || calls.length - left !== call + 1;
         });
       const schedule = keep(run.schedule);
       const loop = keep(run.loop ?? []);
-      const { loop: _gone, ...rest } = run;
+      const { design, knobs } = run;
       return [
         { what: `call ${text} of ${user}`, run: { ...run, workload } },
         {
           what: `call ${text} of ${user} with its words`,
-          run: { ...rest, workload, schedule, ...(loop.length > 0 ? { loop } : {}) },
+          run: { design, knobs, workload, schedule, ...(loop.length > 0 ? { loop } : {}) },
         },
       ];
     }),

@@ -5,7 +5,7 @@
  * design without expectations passes when nothing is found.
  */
 import { resolve } from 'node:path';
-import { Argument, type Command } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { ensureWritable, saveEntry } from '../../corpus/store.ts';
 import { type Booted, type Expectation, expected, showKnobs } from '../../model/design.ts';
 import { type Property, signature } from '../../properties/property.ts';
@@ -15,9 +15,11 @@ import { asTyped, defaultOut } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
 import { knobsOption, outOption, propertyOption, verboseOption, wholeNumber, workersOption } from '../options.ts';
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
-import { Progress, grouped, took } from '../progress.ts';
+import { tables } from '../../reports/index.ts';
+import { type Row, grouped, rowOf } from '../../reports/row.ts';
+import { Progress, took } from '../progress.ts';
 import { acquittedEntry, convictedEntry } from '../record.ts';
-import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
+import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
 import { storyOf } from '../retell.ts';
 import { type SweepDone, caseAt, countOf } from '../tasks.ts';
 import type { Terminal } from '../terminal.ts';
@@ -34,6 +36,7 @@ interface Options {
   readonly verify: number;
   readonly save: boolean;
   readonly out?: string;
+  readonly table?: string;
   readonly workers: number;
   readonly verbose: boolean;
 }
@@ -49,10 +52,21 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
     .option('-a, --all', 'every design there is', false)
     .addOption(knobsOption())
     .addOption(propertyOption())
-    .option('--max-states <n>', 'stop after this many states of a setting', wholeNumber(1, 100_000_000), DEFAULT_MAX_STATES)
+    .option(
+      '--max-states <n>',
+      'stop after this many states of a setting',
+      wholeNumber(1, 100_000_000),
+      DEFAULT_MAX_STATES,
+    )
     .option('--verify <n>', 'replay every n-th state on plain objects and compare; 0 never', wholeNumber(0), 0)
     .option('--save', 'write every counterexample and every acquittal to the corpus', false)
     .addOption(outOption('where --save writes (default: the corpus)'))
+    .addOption(
+      new Option(
+        '--table <format>',
+        `print only a table of the verdicts: ${tables.map(({ name }) => name).join(' or ')}`,
+      ),
+    )
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of every conviction, and list the witnesses'))
     .action(async (designs: readonly string[], options: Options) => finish(await checking(designs, options, terminal)));
@@ -61,12 +75,20 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
 async function checking(names: readonly string[], options: Options, terminal: Terminal): Promise<number> {
   if (names.length === 0 && !options.all) {
     const all = await chooseDesigns([]);
-    throw refusal(`check what? Name a design or a file, or say --all; there are: ${all.map(({ design }) => design.name).join(', ')}`);
+    throw refusal(
+      `check what? Name a design or a file, or say --all; there are: ${all.map(({ design }) => design.name).join(', ')}`,
+    );
   }
   const chosen = await chooseDesigns(names);
   const properties = chooseProperties(options.property ?? []);
   const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
-  const out = options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
+  const table = options.table === undefined ? undefined : tables.find(({ name }) => name === options.table);
+  if (options.table !== undefined && !table)
+    throw refusal(
+      `unknown table format "${oneLine(options.table)}"; there are: ${tables.map(({ name }) => name).join(', ')}`,
+    );
+  const out =
+    options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   if (options.save) heeding(() => ensureWritable(out));
 
   const pool = openPool(options.workers);
@@ -80,13 +102,21 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     () => `checking: ${finished}/${settings.length} settings, ${grouped(countOf(pool.counters, 'states'))} states`,
   );
   let odd = 0;
+  const rows: Row[] = [];
   try {
     const inOrder = new InOrder();
     await pool.each(settings.entries(), async ([at, setting]) => {
-      const report = await checkOne(setting, { options, pool, properties, out, terminal, alone: settings.length === 1 });
+      const report = await checkOne(setting, {
+        options,
+        pool,
+        properties,
+        out,
+        terminal,
+        alone: settings.length === 1,
+      });
       finished += 1;
       if (report.odd) odd += 1;
-      inOrder.say(at, () => terminal.say(report.text));
+      inOrder.say(at, () => (table ? rows.push(report.row) : terminal.say(report.text)));
     });
   } catch (error) {
     if (!pool.stopped) throw error;
@@ -96,7 +126,8 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     await pool.close();
   }
   if (interrupts.happened) return INTERRUPTED;
-  if (settings.length > 1)
+  if (table) terminal.say(table.render(rows, terminal.look).trimEnd());
+  else if (settings.length > 1)
     terminal.say(`${settings.length} settings, ${settings.length - odd} as they should be, ${odd} not`);
   return odd > 0 ? 1 : 0;
 }
@@ -126,7 +157,7 @@ interface Checking {
   readonly alone: boolean;
 }
 
-async function checkOne(setting: Setting, checking: Checking): Promise<{ odd: boolean; text: string }> {
+async function checkOne(setting: Setting, checking: Checking): Promise<{ odd: boolean; text: string; row: Row }> {
   const { options, pool, properties, terminal } = checking;
   const { paint } = terminal.look;
   const started = Date.now();
@@ -156,17 +187,27 @@ async function checkOne(setting: Setting, checking: Checking): Promise<{ odd: bo
       const run = caseAt(setting, booted.workload, finding);
       lines.push('', storyOf(booted, run, properties, finding.blame, terminal.look), '');
     }
-  if (options.save) for (const path of await save(setting, booted, swept, checking)) lines.push(paint('dim', `  saved ${asTyped(path)}`));
-  return { odd, text: lines.join('\n') };
+  if (options.save)
+    for (const path of await save(setting, booted, swept, checking))
+      lines.push(paint('dim', `  saved ${asTyped(path)}`));
+  return { odd, text: lines.join('\n'), row: rowOf(booted, { ...swept, witnesses: new Set(swept.witnesses) }) };
 }
 
 /** The verdict in words, and everything that is not as it should be. */
-function held(booted: Booted, swept: SweepDone, properties: readonly Property[]): { verdict: string; oddities: string[] } {
+function held(
+  booted: Booted,
+  swept: SweepDone,
+  properties: readonly Property[],
+): { verdict: string; oddities: string[] } {
   const expectation = expected(booted.design, booted.knobs);
   const judged = new Set<string>(properties.map(({ name }) => name));
   const found = new Set<string>(swept.findings.map(({ blame }) => blame.property));
-  const oddities = swept.findings.filter(({ confirmed }) => !confirmed).map(({ blame }) => `not confirmed: ${signature(blame)}`);
-  const searched = swept.complete ? 'nothing found' : `nothing found so far: the search stopped at ${grouped(swept.states)} states`;
+  const oddities = swept.findings
+    .filter(({ confirmed }) => !confirmed)
+    .map(({ blame }) => `not confirmed: ${signature(blame)}`);
+  const searched = swept.complete
+    ? 'nothing found'
+    : `nothing found so far: the search stopped at ${grouped(swept.states)} states`;
   const verdict = found.size > 0 ? `convicted` : searched;
   if (!expectation) {
     const without = booted.design.expect.length === 0;
@@ -178,20 +219,36 @@ function held(booted: Booted, swept: SweepDone, properties: readonly Property[])
   return { verdict: `${verdict}, ${oddities.length === 0 ? 'as expected' : 'NOT as expected'}`, oddities };
 }
 
-function differences(expectation: Expectation, swept: SweepDone, found: ReadonlySet<string>, judged: ReadonlySet<string>): string[] {
+function differences(
+  expectation: Expectation,
+  swept: SweepDone,
+  found: ReadonlySet<string>,
+  judged: ReadonlySet<string>,
+): string[] {
   const { convicts = [], spares = [], acquits, witnesses = [] } = expectation;
   const acquitted = acquits === true || convicts.length === 0;
   return [
-    ...convicts.filter((property) => judged.has(property) && !found.has(property)).map((property) => `${property} was expected and not found`),
+    ...convicts
+      .filter((property) => judged.has(property) && !found.has(property))
+      .map((property) => `${property} was expected and not found`),
     ...spares.filter((property) => found.has(property)).map((property) => `${property} was not expected`),
     ...(acquits ? [...found].map((property) => `nothing was expected, but ${property} is broken`) : []),
-    ...(acquitted && found.size === 0 && !swept.complete ? ['not every state was searched, so nothing is acquitted'] : []),
-    ...witnesses.filter((witness) => !swept.witnesses.includes(witness)).map((witness) => `it was never seen that: ${witness}`),
+    ...(acquitted && found.size === 0 && !swept.complete
+      ? ['not every state was searched, so nothing is acquitted']
+      : []),
+    ...witnesses
+      .filter((witness) => !swept.witnesses.includes(witness))
+      .map((witness) => `it was never seen that: ${witness}`),
   ];
 }
 
 /** Write every counterexample, shrunk where breadth first alone does not make it minimal, or the acquittal. */
-async function save(setting: Setting, booted: Booted, swept: SweepDone, { pool, properties, out }: Checking): Promise<string[]> {
+async function save(
+  setting: Setting,
+  booted: Booted,
+  swept: SweepDone,
+  { pool, properties, out }: Checking,
+): Promise<string[]> {
   if (swept.findings.length === 0)
     return swept.complete ? [heeding(() => saveEntry(out, acquittedEntry(booted, swept)))] : [];
   const paths: string[] = [];

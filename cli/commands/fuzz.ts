@@ -38,17 +38,19 @@ import {
   workersOption,
 } from '../options.ts';
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
-import { Progress, grouped, took } from '../progress.ts';
+import { grouped } from '../../reports/row.ts';
+import { Progress, took } from '../progress.ts';
 import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
 import type { Terminal } from '../terminal.ts';
 import { type FuzzDone, countOf } from '../tasks.ts';
-import { type Row, verdictTable } from '../verdicts.ts';
+import { type Searched, fuzzTable } from '../verdicts.ts';
 
-/** Runs and steps of one setting: together about a minute on two cores. */
-const RUNS = 4_000;
-const STEPS = 400_000;
+/** Steps of all settings together: about a minute on two cores, however many designs there are. */
+const STEPS = 10_000_000;
+/** More than this finds nothing new at one setting of the designs that there are. */
+const MOST_STEPS_OF_A_SETTING = 500_000;
 const SEED = 1;
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
@@ -75,8 +77,8 @@ export function addFuzz(program: Command, terminal: Terminal, finish: (status: n
     .description(
       'Fuzz every design at every setting with every property. What breaks is saved, shrunk, told as a story, and saved again. Ends with status 1 when something new was found or something known was not found again.',
     )
-    .option('-r, --runs <n>', `runs of each setting (default: ${grouped(RUNS)})`, wholeNumber(1))
-    .option('-s, --steps <n>', `steps of each setting, over all its runs (default: ${grouped(STEPS)})`, wholeNumber(1))
+    .option('-r, --runs <n>', 'runs of each setting, however many steps they take', wholeNumber(1))
+    .option('-s, --steps <n>', `steps of all settings together (default: ${grouped(STEPS)})`, wholeNumber(1))
     .option('--seed <n>', 'what all chance comes from', wholeNumber(-(2 ** 31), 2 ** 31 - 1), SEED)
     .option('-t, --time <duration>', 'go on with fresh seeds until this time is over, like 90s, 10m or 8h', duration)
     .addOption(designOption('fuzz these designs only: names, or files of your own'))
@@ -89,14 +91,6 @@ export function addFuzz(program: Command, terminal: Terminal, finish: (status: n
     .action(async (options: Options) => finish(await fuzzing(options, terminal)));
 }
 
-/** What the search of one setting brought, over all rounds. */
-interface Searched {
-  readonly setting: Setting;
-  readonly findings: Map<string, 'known' | 'new'>;
-  readonly witnesses: Set<string>;
-  runs: number;
-  steps: number;
-}
 interface News {
   readonly setting: Setting;
   readonly blame: Blame;
@@ -109,7 +103,8 @@ async function fuzzing(options: Options, terminal: Terminal): Promise<number> {
   const properties = chooseProperties(options.property ?? []);
   const strategies = chooseStrategies(options.strategy ?? []);
   const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
-  const out = options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
+  const out =
+    options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   heeding(() => ensureWritable(out));
   const corpus = readCorpus(out, terminal);
 
@@ -134,7 +129,8 @@ class Session {
   private readonly searched: ReadonlyMap<Setting, Searched>;
   private readonly news: News[] = [];
   private readonly progress: Progress;
-  private finished = 0;
+  /** Settings that this round is through with. */
+  private readonly done = new Set<Searched>();
   private readonly started = Date.now();
 
   private readonly options: Options;
@@ -163,7 +159,10 @@ class Session {
     this.out = out;
     this.terminal = terminal;
     this.searched = new Map(
-      settings.map((setting) => [setting, { setting, findings: new Map<string, 'known' | 'new'>(), witnesses: new Set<string>(), runs: 0, steps: 0 }]),
+      settings.map((setting) => [
+        setting,
+        { setting, findings: new Map<string, 'known' | 'new'>(), witnesses: new Set<string>(), runs: 0, steps: 0 },
+      ]),
     );
     this.progress = new Progress(terminal, () => this.line());
   }
@@ -174,7 +173,7 @@ class Session {
     const rounds = time !== undefined && runs === undefined && steps === undefined ? Number.POSITIVE_INFINITY : 1;
     try {
       for (let round = 0; round < rounds && !this.pool.stopped; round += 1) {
-        this.finished = 0;
+        this.done.clear();
         await this.pool.each(this.searched.values(), (each) => this.fuzz(each, round));
       }
     } finally {
@@ -185,15 +184,14 @@ class Session {
 
   private async fuzz(searched: Searched, round: number): Promise<void> {
     const { setting } = searched;
-    const { seed, runs = RUNS, steps = STEPS } = this.options;
+    const { seed } = this.options;
     const done: FuzzDone = await this.pool.run<'fuzz'>({
       kind: 'fuzz',
       setting,
       properties: this.properties.map(({ name }) => name),
       counters: this.pool.counters,
       seed: seedOf(seed, round, setting),
-      runs,
-      steps,
+      ...this.budget(),
       ...(this.strategies ? { strategies: this.strategies } : {}),
     });
     searched.runs += done.runs;
@@ -201,7 +199,7 @@ class Session {
     for (const witness of done.witnesses) searched.witnesses.add(witness);
     const booted = await bootSetting(setting);
     for (const finding of done.findings) await this.meet(searched, booted, finding);
-    this.finished += 1;
+    this.done.add(searched);
   }
 
   /** A finding comes in: known, or new and then kept, shrunk, kept again and told. */
@@ -210,10 +208,16 @@ class Session {
     if (findings.has(signature(blame))) return;
     const known = this.corpus.of(setting, blame);
     findings.set(signature(blame), known ? 'known' : 'new');
-    if (known && (this.options.out === undefined || dirname(known.path) === this.out)) return this.recall(known, booted, blame);
+    if (known && (this.options.out === undefined || dirname(known.path) === this.out))
+      return this.recall(known, booted, blame);
 
     const record = (run: Case, shortest: string): string =>
-      heeding(() => saveEntry(this.out, convictedEntry(booted, run, blame, { by: 'fuzz', ...found, shortest })));
+      heeding(() =>
+        saveEntry(
+          this.out,
+          convictedEntry(booted, run, blame, { by: 'fuzz', ...found, seed: this.options.seed, shortest }),
+        ),
+      );
     const path = record(run, 'not proved: not shrunk yet');
     const news: News = { setting, blame, path, words: run.schedule.length + (run.loop?.length ?? 0) };
     if (!known) this.news.push(news);
@@ -224,14 +228,16 @@ class Session {
     news.words = shrunk.run.schedule.length + (shrunk.run.loop?.length ?? 0);
     if (known) this.recall(known, booted, blame);
     else this.terminal.say(`${storyOf(booted, shrunk.run, this.properties, blame, this.terminal.look)}\n`);
-    for (const other of shrunk.others)
-      await this.meet(searched, booted, { blame: other.blame, run: other.run, found });
+    for (const other of shrunk.others) await this.meet(searched, booted, { blame: other.blame, run: other.run, found });
   }
 
   private recall({ path, entry }: Known, booted: Booted, blame: Blame): void {
     const { paint } = this.terminal.look;
-    this.terminal.say(`${paint('dim', 'known')}  ${entry.design} ${showKnobs(entry.knobs)}: ${signature(blame)}  ${paint('dim', asTyped(path))}`);
-    if (this.options.verbose) this.terminal.say(`${storyOf(booted, caseOf(entry), this.properties, blame, this.terminal.look)}\n`);
+    this.terminal.say(
+      `${paint('dim', 'known')}  ${entry.design} ${showKnobs(entry.knobs)}: ${signature(blame)}  ${paint('dim', asTyped(path))}`,
+    );
+    if (this.options.verbose)
+      this.terminal.say(`${storyOf(booted, caseOf(entry), this.properties, blame, this.terminal.look)}\n`);
   }
 
   /** Shrunk, or nothing when the session was stopped in the middle of it. */
@@ -253,20 +259,31 @@ class Session {
     }
   }
 
+  /** What one setting may take. A run without a step is possible, so runs are always bounded. */
+  private budget(): { runs: number; steps: number } {
+    const { runs, steps } = this.options;
+    if (runs !== undefined && steps === undefined) return { runs, steps: Number.MAX_SAFE_INTEGER };
+    const share = Math.ceil((steps ?? STEPS) / this.searched.size);
+    const most = steps === undefined ? Math.min(share, MOST_STEPS_OF_A_SETTING) : share;
+    return { runs: runs ?? most, steps: most };
+  }
+
   private line(): string {
-    const { runs = RUNS, steps = STEPS, time } = this.options;
+    const { time } = this.options;
+    const { runs, steps } = this.budget();
     const { counters } = this.pool;
     const all = [...this.searched.values()];
     const [ran, stepped] = [countOf(counters, 'runs'), countOf(counters, 'steps')];
     const elapsed = Date.now() - this.started;
     const share =
       time === undefined
-        ? Math.max(ran / (all.length * runs), stepped / (all.length * steps), this.finished / all.length)
+        ? Math.max(ran / (all.length * runs), stepped / (all.length * steps), this.done.size / all.length)
         : elapsed / time;
     const designs = new Set(all.map(({ setting }) => setting.design)).size;
+    const undone = new Set(all.filter((each) => !this.done.has(each)).map(({ setting }) => setting.design)).size;
     const left = share > 0.02 ? `, ${took(Math.max(0, (elapsed / share) * (1 - share)))} left` : '';
     const found = all.reduce((sum, { findings }) => sum + findings.size, 0);
-    return `fuzzing ${designs} designs: ${this.finished}/${all.length} settings, ${grouped(ran)} runs, ${grouped(stepped)} steps (${grouped(Math.round((stepped * 1000) / Math.max(1, elapsed)))}/s), ${found} findings, ${this.news.length} new${left}`;
+    return `fuzzing: ${designs - undone}/${designs} designs, ${this.done.size}/${all.length} settings, ${grouped(ran)} runs, ${grouped(stepped)} steps (${grouped(Math.round((stepped * 1000) / Math.max(1, elapsed)))}/s), ${found} findings, ${this.news.length} new${left}`;
   }
 
   /** The table, the new findings with the commands that show them again, and what was missed. */
@@ -277,24 +294,28 @@ class Session {
     const reached = all.filter(({ runs }) => runs > 0);
     const wanted = new Set(this.properties.map(({ name }) => name));
     const missed = all.flatMap(({ setting, findings }) =>
-      this.corpus.at(setting).filter(({ entry: { expect } }) =>
-        expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature(expect)),
-      ),
+      this.corpus
+        .at(setting)
+        .filter(
+          ({ entry: { expect } }) =>
+            expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature(expect)),
+        ),
     );
-    const rows: Row[] = reached.map(({ setting, findings, runs, steps, witnesses }) => ({
-      design: setting.design,
-      knobs: setting.knobs,
-      findings: [...findings].sort(([a], [b]) => (a < b ? -1 : 1)).map(([what, news]) => (news === 'new' ? `${what} NEW` : what)),
-      bad: [...findings.values()].includes('new'),
-      detail: `${grouped(runs)} runs, ${grouped(steps)} steps, ${witnesses.size} witnesses`,
-    }));
-    if (rows.length > 0) say(verdictTable(rows, look));
+    if (reached.length > 0) say(`${fuzzTable(reached, look)}\n`);
     for (const { setting, blame, path, words } of this.news)
-      say(`${paint('bad', 'new')}    ${setting.design} ${showKnobs(setting.knobs)}: ${signature(blame)} in ${words} words\n       ${replayCommand(path, setting.from)}`);
+      say(
+        `${paint('bad', 'new')}    ${setting.design} ${showKnobs(setting.knobs)}: ${signature(blame)} in ${words} words\n       ${replayCommand(path, setting.from)}`,
+      );
     const excuse = interrupted ? 'not found before it was stopped' : 'not found again';
     for (const { path, entry } of missed)
-      if (!interrupted) say(`${paint('bad', 'missed')} ${entry.design} ${showKnobs(entry.knobs)}: ${entry.expect.verdict === 'convicted' ? `${entry.expect.property} (${entry.expect.kind})` : ''} ${excuse}: ${replayCommand(path)}`);
-    const known = all.reduce((sum, { findings }) => sum + [...findings.values()].filter((each) => each === 'known').length, 0);
+      if (!interrupted)
+        say(
+          `${paint('bad', 'missed')} ${entry.design} ${showKnobs(entry.knobs)}: ${entry.expect.verdict === 'convicted' ? `${entry.expect.property} (${entry.expect.kind})` : ''} ${excuse}: ${replayCommand(path)}`,
+        );
+    const known = all.reduce(
+      (sum, { findings }) => sum + [...findings.values()].filter((each) => each === 'known').length,
+      0,
+    );
     const total = (of: 'runs' | 'steps'): string => grouped(all.reduce((sum, each) => sum + each[of], 0));
     say(
       `${grouped(reached.length)} of ${all.length} settings, ${total('runs')} runs, ${total('steps')} steps in ${took(Date.now() - this.started)}: ${this.news.length} new, ${known} known, ${missed.length} ${excuse} (seed ${this.options.seed})`,
@@ -306,5 +327,8 @@ class Session {
 
 /** The seed of a setting comes from its names, so neither order nor number of workers matters. */
 function seedOf(seed: number, round: number, { design, knobs }: Setting): number {
-  return createHash('sha256').update(canonical([seed, round, design, knobs])).digest().readInt32LE(0);
+  return createHash('sha256')
+    .update(canonical([seed, round, design, knobs]))
+    .digest()
+    .readInt32LE(0);
 }

@@ -41,7 +41,9 @@ async function listing(part: string | undefined, terminal: Terminal): Promise<nu
         : expectation
           ? terminal.look.paint('bad', `convicted of ${expectation.convicts?.join(', ') ?? 'something'}`)
           : 'an open question';
-      terminal.say(`  ${showKnobs(knobs) || '(no knobs)'}: ${verdict}${expectation ? terminal.look.paint('dim', ` (${expectation.because})`) : ''}`);
+      terminal.say(
+        `  ${showKnobs(knobs) || '(no knobs)'}: ${verdict}${expectation ? terminal.look.paint('dim', ` (${expectation.because})`) : ''}`,
+      );
     }
     terminal.say(terminal.look.paint('dim', `  sources: ${design.sources.join('; ')}`));
   }
@@ -57,8 +59,14 @@ async function partText(part: Part, { look: { paint } }: Terminal): Promise<stri
         `  ${paint('name', design.name)}  ${design.title}`,
         ...Object.entries(design.knobs).map(([knob, values]) => `      ${knob}: ${values.join(' · ')}`),
         ...design.expect.map(({ when, acquits, convicts }) => {
-          const at = Object.entries(when).map(([knob, value]) => `${knob}=${[value].flat().join('|')}`).join(' ') || 'any setting';
-          return paint('dim', `      ${at}: ${acquits ? 'acquitted' : `convicted of ${convicts?.join(', ') ?? 'something'}`}`);
+          const at =
+            Object.entries(when)
+              .map(([knob, value]) => `${knob}=${[value].flat().join('|')}`)
+              .join(' ') || 'any setting';
+          return paint(
+            'dim',
+            `      ${at}: ${acquits ? 'acquitted' : `convicted of ${convicts?.join(', ') ?? 'something'}`}`,
+          );
         }),
       ]),
     properties: () => Promise.resolve(lines(properties)),

@@ -4,14 +4,14 @@
  * Every file is read before the first is played, so that a damaged one is refused and not discovered half-way.
  */
 import type { Command } from 'commander';
-import { type Entry, caseOf } from '../../corpus/entry.ts';
+import { caseOf } from '../../corpus/entry.ts';
 import type { Status } from '../../corpus/status.ts';
 import { type Step, steps } from '../../corpus/steps.ts';
 import { boot, showKnobs } from '../../model/design.ts';
 import type { Wait } from '../../model/machine.ts';
 import { canonical } from '../../model/schema.ts';
 import type { Look } from '../../reports/reporter.ts';
-import { type Chosen, chooseProperties } from '../designs.ts';
+import { chooseProperties } from '../designs.ts';
 import { type Given, readEntries } from '../entries.ts';
 import { asTyped } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
@@ -36,7 +36,7 @@ export function addReplay(program: Command, terminal: Terminal, finish: (status:
       'Play saved entries again: each reproduces, is different, passes, is vacuous, or is stale because its design changed. Ends with status 1 when any does anything but reproduce.',
     )
     .argument('<file...>', 'entries of the corpus, or directories of them')
-    .addOption(designOption('where the design is found when it is a user\'s own: ./my-driver.ts'))
+    .addOption(designOption("where the design is found when it is a user's own: ./my-driver.ts"))
     .option('--step', 'walk through it: what each step changed, and who waits for whom and why', false)
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of each counterexample'))
@@ -54,9 +54,13 @@ async function replaying(files: readonly string[], options: Options, terminal: T
   let said = 0;
   try {
     await pool.each(given.entries(), async ([at, { entry, chosen }]) => {
-      statuses[at] = await pool.run<'status'>({ kind: 'status', entry, ...(chosen.from === undefined ? {} : { from: chosen.from }) });
+      statuses[at] = await pool.run<'status'>({
+        kind: 'status',
+        entry,
+        ...(chosen.from === undefined ? {} : { from: chosen.from }),
+      });
       for (let status = statuses[said]; status; status = statuses[said]) {
-        show(given[said] as Given, status, options, terminal);
+        show(given[said], status, options, terminal);
         said += 1;
       }
     });
@@ -72,7 +76,9 @@ async function replaying(files: readonly string[], options: Options, terminal: T
   return well === given.length ? 0 : 1;
 }
 
-function show({ path, entry, chosen }: Given, status: Status, options: Options, { say, look }: Terminal): void {
+function show(given: Given | undefined, status: Status, options: Options, { say, look }: Terminal): void {
+  if (!given) return;
+  const { path, entry, chosen } = given;
   const { paint } = look;
   const good = status.status === 'reproduces';
   const what = entry.expect.verdict === 'convicted' ? `${entry.expect.property} (${entry.expect.kind})` : 'acquitted';
@@ -85,7 +91,8 @@ function show({ path, entry, chosen }: Given, status: Status, options: Options, 
     for (const step of steps(booted, caseOf(entry))) say(stepText(step, look));
     say('');
   }
-  if (options.verbose && entry.expect.verdict === 'convicted') say(`\n${storyOf(booted, caseOf(entry), chooseProperties([]), entry.expect, look)}\n`);
+  if (options.verbose && entry.expect.verdict === 'convicted')
+    say(`\n${storyOf(booted, caseOf(entry), chooseProperties([]), entry.expect, look)}\n`);
 }
 
 /** A stale entry says what changed and what happens all the same. */
@@ -93,7 +100,12 @@ function heard({ status, played, changed, says }: Status): string {
   if (status !== 'stale') return says;
   const most = 4;
   const what = changed.slice(0, most).join(', ') + (changed.length > most ? ` and ${changed.length - most} more` : '');
-  const now = played === 'cannot be played' ? says : played === 'reproduces' ? `still reproduces: ${says}` : `${played} now: ${says}`;
+  const now =
+    played === 'cannot be played'
+      ? says
+      : played === 'reproduces'
+        ? `still reproduces: ${says}`
+        : `${played} now: ${says}`;
   return `${what}; ${now}`;
 }
 
@@ -102,11 +114,17 @@ function stepText(step: Step, { paint }: Look): string {
   const head = `${String(step.number).padStart(4)}  ${paint('name', step.word)}  ${step.routine === '' || step.routine === step.thread ? '' : `${step.routine}: `}${step.line}`;
   if (step.skipped !== undefined) return `${head}\n        ${paint('bad', `skipped: ${step.skipped}`)}`;
   const facts = step.facts.flatMap((fact) =>
-    fact.kind === 'witness' ? [`seen: ${fact.name}`] : fact.kind === 'misuse' ? [`misuse (${fact.rule}): ${fact.what}`] : [],
+    fact.kind === 'witness'
+      ? [`seen: ${fact.name}`]
+      : fact.kind === 'misuse'
+        ? [`misuse (${fact.rule}): ${fact.what}`]
+        : [],
   );
   return [
     step.part === 'loop' ? `${head}  ${paint('dim', '(again and again)')}` : head,
-    ...step.changes.map(({ slot, from, to }) => `        ${paint('dim', slot)}  ${shown(slot, from)} → ${shown(slot, to)}`),
+    ...step.changes.map(
+      ({ slot, from, to }) => `        ${paint('dim', slot)}  ${shown(slot, from)} → ${shown(slot, to)}`,
+    ),
     ...facts.map((fact) => `        ${paint('wait', fact)}`),
     ...step.waiting.map(({ thread, wait }) => `        ${paint('wait', waitText(thread, wait))}`),
   ].join('\n');
@@ -123,4 +141,3 @@ function shown(slot: string, value: unknown): string {
     return `{${value.map(({ object }: { object: string }) => object).join(', ')}}`;
   return canonical(value);
 }
-

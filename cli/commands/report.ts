@@ -21,13 +21,18 @@ export function addReport(program: Command, terminal: Terminal, finish: (status:
     .summary('a saved counterexample as a story, as the kernel would print it, or as data')
     .argument('<file>', 'a counterexample')
     .addOption(designOption("where the design is found when it is a user's own: ./my-driver.ts"))
-    .addOption(new Option('-f, --format <name>', `one of: ${reporters.map(({ name }) => name).join(', ')}`).default(reporters[0]?.name))
+    .addOption(
+      new Option('-f, --format <name>', `one of: ${reporters.map(({ name }) => name).join(', ')}`).default(
+        reporters[0]?.name,
+      ),
+    )
     .action(async (file: string, options: Options) => finish(await reporting(file, options, terminal)));
 }
 
 async function reporting(file: string, { design, format }: Options, terminal: Terminal): Promise<number> {
   const reporter = reporters.find(({ name }) => name === format);
-  if (!reporter) throw refusal(`unknown format "${oneLine(format)}"; there are: ${reporters.map(({ name }) => name).join(', ')}`);
+  if (!reporter)
+    throw refusal(`unknown format "${oneLine(format)}"; there are: ${reporters.map(({ name }) => name).join(', ')}`);
   const [given] = await readEntries([file], design ?? []);
   if (!given) throw refusal(`${file}: holds no entry`);
   const { path, entry, chosen } = given;
@@ -35,7 +40,10 @@ async function reporting(file: string, { design, format }: Options, terminal: Te
   const { expect } = entry;
   const text = heeding(() => {
     const booted = boot(chosen.design, entry.knobs);
-    return reporter.render(tell(booted, { ...caseOf(entry), knobs: booted.knobs }, chooseProperties([]), expect), terminal.look);
+    return reporter.render(
+      tell(booted, { ...caseOf(entry), knobs: booted.knobs }, chooseProperties([]), expect),
+      terminal.look,
+    );
   }, path);
   terminal.say(text.trimEnd());
   return 0;

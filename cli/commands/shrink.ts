@@ -13,7 +13,8 @@ import { asTyped } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
 import { designOption, outOption, wholeNumber, workersOption } from '../options.ts';
 import { defaultWorkers, openPool } from '../pool.ts';
-import { Progress, grouped } from '../progress.ts';
+import { grouped } from '../../reports/row.ts';
+import { Progress } from '../progress.ts';
 import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
@@ -59,7 +60,9 @@ async function shrinking(file: string, options: Options, terminal: Terminal): Pr
   const verdict = verdicts.find(({ blame }) => signature(blame) === signature(expect));
   if (!verdict) {
     const instead = verdicts.map(({ blame }) => signature(blame)).join(', ') || 'nothing';
-    throw refusal(`${path}: does not break ${signature(expect)} any more, so there is nothing to shrink; it breaks: ${instead}`);
+    throw refusal(
+      `${path}: does not break ${signature(expect)} any more, so there is nothing to shrink; it breaks: ${instead}`,
+    );
   }
   const out = options.out === undefined ? undefined : resolve(options.out);
   heeding(() => ensureWritable(out ?? dirname(resolve(path))));
@@ -84,13 +87,19 @@ async function shrinking(file: string, options: Options, terminal: Terminal): Pr
     });
     progress.end();
     const fresh = convictedEntry(booted, shrunk.run, verdict.blame, { ...entry.found, shortest: shrunk.shortest });
-    const smaller = { ...fresh, sources: entry.sources, title: entry.title, ...(entry.note === undefined ? {} : { note: entry.note }) };
+    const smaller = {
+      ...fresh,
+      sources: entry.sources,
+      title: entry.title,
+      ...(entry.note === undefined ? {} : { note: entry.note }),
+    };
     const written = heeding(() => {
       if (out !== undefined) return saveEntry(out, smaller);
       writeWhole(path, writeEntry(smaller));
       return path;
     });
-    const words = (of: { schedule: readonly string[]; loop?: readonly string[] }): number => of.schedule.length + (of.loop?.length ?? 0);
+    const words = (of: { schedule: readonly string[]; loop?: readonly string[] }): number =>
+      of.schedule.length + (of.loop?.length ?? 0);
     terminal.say(`${storyOf(booted, shrunk.run, properties, verdict.blame, terminal.look)}\n`);
     terminal.say(
       `${words(run)} words became ${words(shrunk.run)} in ${grouped(shrunk.runs)} runs and ${grouped(shrunk.steps)} steps; shortest: ${shrunk.shortest}`,
@@ -98,8 +107,13 @@ async function shrinking(file: string, options: Options, terminal: Terminal): Pr
     terminal.say(`saved ${asTyped(written)}\n${replayCommand(written, chosen.from)}`);
     for (const other of shrunk.others) {
       const found = { ...entry.found, shortest: 'not proved: met while shrinking something else' };
-      const kept = out === undefined ? undefined : heeding(() => saveEntry(out, convictedEntry(booted, other.run, other.blame, found)));
-      terminal.say(`also met ${signature(other.blame)}${kept === undefined ? '; --out keeps it' : `: ${asTyped(kept)}`}`);
+      const kept =
+        out === undefined
+          ? undefined
+          : heeding(() => saveEntry(out, convictedEntry(booted, other.run, other.blame, found)));
+      terminal.say(
+        `also met ${signature(other.blame)}${kept === undefined ? '; --out keeps it' : `: ${asTyped(kept)}`}`,
+      );
     }
     return 0;
   } catch (error) {

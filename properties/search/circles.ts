@@ -8,11 +8,13 @@
  * independent checker in ../lasso.ts.
  */
 import { word } from '../../model/case.ts';
-import type { KernelState } from '../../model/machine.ts';
+import type { Fact, KernelState, Machine } from '../../model/machine.ts';
 import { fairness, getsSomethingDone, isPromised, underWay } from '../lasso.ts';
 import type { Circle } from '../property.ts';
 import type { Way } from './learned.ts';
-import type { Graph } from './sweep.ts';
+import type { Graph as AnyGraph } from './explore.ts';
+
+type Graph = AnyGraph<KernelState, Fact>;
 
 export interface FairCircle {
   readonly circle: Circle;
@@ -21,36 +23,38 @@ export interface FairCircle {
 }
 
 /**
- * A fair circle for everything that could be complained about: for every thread, one in which it is under way and gets
- * nothing done; for every fence, one in which it stays published and pending.
+ * Fair circles for everything that could be complained about, shortest first: for every thread, those in which it is under way and gets
+ * nothing done; for every fence, those in which it stays published and pending.
  */
-export function fairCircles(graph: Graph): FairCircle[] {
+export function fairCircles(machine: Machine, graph: Graph): FairCircle[] {
   const every = Int32Array.from({ length: graph.store.count }, (_, state) => state);
   const cyclic = components(graph, every, new Set()).flatMap((component) => [...component]);
   if (cyclic.length === 0) return [];
   const states = Int32Array.from(cyclic).sort();
   const { learned, store } = graph;
-  const { packing, threads, machine } = learned;
+  const { packing, threads } = learned;
   const fruitless = threads.flatMap((thread, threadAt) => {
     const banned = new Set(
       graph.way.flatMap((way, number) => (way.threadAt === threadAt && getsSomethingDone(way.facts) ? [number] : [])),
     );
     const working = states.filter((state) => underWay(learned.turn(threadAt, store.words, state * packing.width).open));
-    return within(graph, working, banned).filter(({ circle }) => circle.fruitless.includes(thread));
+    return within(machine, graph, working, banned).filter(({ circle }) => circle.fruitless.includes(thread));
   });
   const pendingFences = Object.keys(machine.boot.fences).flatMap((fence) => {
     const pending = learned.learner(`is ${fence} pending`, (kernel) => isPromised(kernel, fence));
     return within(
+      machine,
       graph,
       states.filter((state) => pending.of(store.words, state * packing.width)),
       new Set(),
     );
   });
-  return [...fruitless, ...pendingFences];
+  const length = ({ stem, loop }: FairCircle): number => stem.length + loop.length;
+  return [...fruitless, ...pendingFences].sort((a, b) => length(a) - length(b));
 }
 
 /** All maximal fair components among these states, each with one loop through it that the checker confirms. */
-function within(graph: Graph, among: Int32Array, without: ReadonlySet<number>): FairCircle[] {
+function within(machine: Machine, graph: Graph, among: Int32Array, without: ReadonlySet<number>): FairCircle[] {
   const found: FairCircle[] = [];
   const work: { states: Int32Array; banned: ReadonlySet<number> }[] = [{ states: among, banned: without }];
   for (let task = work.pop(); task; task = work.pop()) {
@@ -58,7 +62,7 @@ function within(graph: Graph, among: Int32Array, without: ReadonlySet<number>): 
       const verdict = examine(graph, component, task.banned);
       if (verdict.kind === 'drop') continue;
       if (verdict.kind === 'again') work.push({ states: verdict.states, banned: verdict.banned });
-      else found.push(lasso(graph, component, task.banned));
+      else found.push(lasso(machine, graph, component, task.banned));
     }
   }
   return found;
@@ -195,7 +199,7 @@ function eachEdgeInside(
  * One loop through a fair component that meets every constraint: from the state nearest to boot, to a witness of each
  * constraint in turn, and back. Shortest stem; the loop is made minimal later, by the shrinker.
  */
-function lasso(graph: Graph, component: Int32Array, banned: ReadonlySet<number>): FairCircle {
+function lasso(machine: Machine, graph: Graph, component: Int32Array, banned: ReadonlySet<number>): FairCircle {
   const { learned, store } = graph;
   const { packing, threads } = learned;
   const start = component[0] as number; // breadth first numbers states by depth
@@ -229,7 +233,7 @@ function lasso(graph: Graph, component: Int32Array, banned: ReadonlySet<number>)
   if (at !== start || loop.length === 0) go((_from, _way, target) => target === start);
   const words = loop.map((number) => word(graph.way[number] as Way));
   const kernel = packing.unpack<KernelState>(store.words, start * packing.width);
-  const checked = fairness(learned.machine, kernel, words);
+  const checked = fairness(machine, kernel, words);
   if (!checked.fair) throw new Error(`the search found a fair circle that its checker denies: ${checked.why}`);
   return { circle: checked.circle, stem: graph.schedule(start), loop: words };
 }

@@ -15,6 +15,7 @@ import { Random } from './random.ts';
 import { strategies } from './strategies/index.ts';
 import type { Strategy, WalkStrategy } from './strategies/strategy.ts';
 import { joined, sweep } from './sweep.ts';
+import { kernelSystem } from './system.ts';
 import { Walker } from './walk.ts';
 
 export interface FuzzOptions {
@@ -68,8 +69,8 @@ interface Known {
 export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
   const chosen = options.strategies ? strategiesNamed(options.strategies) : strategies;
   const walks = chosen.filter((each): each is WalkStrategy => each.kind === 'walk');
-  const learned = new Learned(booted.machine);
-  const walker = new Walker(learned, options.properties);
+  const learned = new Learned(kernelSystem(booted.machine));
+  const walker = new Walker(booted.machine, learned, options.properties);
   const findings = new Map<string, FuzzFinding>();
   const evidence = new Map<Property, Map<Int32Array, Known>>();
   const starts = new Map<string, Int32Array>();

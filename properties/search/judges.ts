@@ -2,7 +2,7 @@
  * Properties at engine speed: what a property says of a step is learned per way, like the steps themselves, so its
  * code runs once for each combination of values it reads.
  */
-import type { KernelState } from '../../model/machine.ts';
+import type { KernelState, Machine } from '../../model/machine.ts';
 import type { Blame, Evidence, Property } from '../property.ts';
 import type { Learned, Way } from './learned.ts';
 import type { Learner } from './learner.ts';
@@ -13,11 +13,13 @@ interface Judges {
 }
 
 export class StepJudges {
+  private readonly machine: Machine;
   private readonly learned: Learned;
   private readonly props: readonly Property[];
   private readonly byWay: (Judges | undefined)[] = [];
 
-  constructor(learned: Learned, props: readonly Property[]) {
+  constructor(machine: Machine, learned: Learned, props: readonly Property[]) {
+    this.machine = machine;
     this.learned = learned;
     this.props = props;
   }
@@ -45,7 +47,7 @@ export class StepJudges {
       ({ hears }) => hears !== undefined && way.facts.some(({ kind }) => hears.includes(kind)),
     );
     const moment = (kernel: KernelState) => ({
-      machine: this.learned.machine,
+      machine: this.machine,
       kernel,
       thread: way.thread,
       facts: way.facts,

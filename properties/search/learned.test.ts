@@ -9,6 +9,7 @@ import { canonical } from '../../model/schema.ts';
 import { workloads } from './arbitraries.ts';
 import { Learned, apply } from './learned.ts';
 import { Random } from './random.ts';
+import { kernelSystem } from './system.ts';
 import { smallSystems } from './small-systems.ts';
 
 enablePatches();
@@ -69,7 +70,7 @@ describe('one reduce(), three forms: plain object, immer draft, learned packed s
     for (const design of designs)
       for (const knobs of settings(design)) {
         const booted = boot(design, knobs);
-        const learned = new Learned(booted.machine);
+        const learned = new Learned(kernelSystem(booted.machine));
         fc.assert(
           fc.property(fc.oneof(fc.constant(booted.workload), workloads(booted)), fc.integer(), (workload, luck) => {
             steps += walkInThreeForms(booted, learned, workload, luck, 60);
@@ -83,7 +84,7 @@ describe('one reduce(), three forms: plain object, immer draft, learned packed s
   test('are equal on random small systems', () => {
     fc.assert(
       fc.property(smallSystems, fc.integer(), (booted, luck) => {
-        walkInThreeForms(booted, new Learned(booted.machine), booted.workload, luck, 60);
+        walkInThreeForms(booted, new Learned(kernelSystem(booted.machine)), booted.workload, luck, 60);
       }),
       { numRuns: 60, seed: 12 },
     );
@@ -91,7 +92,7 @@ describe('one reduce(), three forms: plain object, immer draft, learned packed s
 
   test('differ, and the comparison says so, when one of them is mutated', () => {
     const booted = boot(designs[0] as (typeof designs)[0]);
-    const learned = new Learned(booted.machine);
+    const learned = new Learned(kernelSystem(booted.machine));
     const words = learned.packing.pack(booted.machine.boot);
     const way = learned.turn(0, words, 0).ways[0];
     if (!way) throw new Error('the canary cannot move');
@@ -104,8 +105,8 @@ test('fingerprints depend on content only: two machines that discover values in 
   const booted = boot(designs[0] as (typeof designs)[0]);
   const fingerprint = (learned: Learned, kernel: KernelState): number =>
     learned.packing.pack(kernel).reduce((sum, id, slot) => sum ^ learned.packing.keyHigh(slot, id), 0);
-  const early = new Learned(booted.machine);
-  const late = new Learned(booted.machine);
+  const early = new Learned(kernelSystem(booted.machine));
+  const late = new Learned(kernelSystem(booted.machine));
   const after = structuredClone(booted.machine.boot);
   reduce(booted.machine, after, { thread: 'two', outcome: '' });
   late.packing.pack(after);

@@ -1,83 +1,74 @@
 /**
- * A machine, learned: what each thread is open for and what each of its ways does, as trees over packed states.
+ * A system, learned: what each process is open for and what each of its ways does, as trees over packed states.
  * The readable instructions run only on a miss, through the recording view; there is no second semantics.
  */
-import {
-  type Fact,
-  type KernelState,
-  type Machine,
-  type Nature,
-  type Open,
-  open,
-  reduce,
-} from '../../model/machine.ts';
 import { choicesOf } from '../../model/case.ts';
-import { lineOf } from '../lasso.ts';
+import type { Fact, KernelState, Nature, Open } from '../../model/machine.ts';
 import { Learner } from './learner.ts';
 import { Packing } from './packed.ts';
 import { Recorder, type Writes } from './recorder.ts';
+import type { System } from './system.ts';
 
-/** One way a thread may go from here, and what it changes. */
-export interface Way extends Writes {
+/** One way a process may go from here, and what it changes. */
+export interface Way<F = Fact> extends Writes {
   readonly thread: string;
   readonly threadAt: number;
   readonly outcome: string;
-  /** Where the thread stood, as 'thread routine:pc'. */
+  /** Where the process stood. */
   readonly line: string;
   readonly nature: Nature;
   /** The way this instruction goes when nothing is against it. */
   readonly tamest: boolean;
-  readonly facts: readonly Fact[];
+  readonly facts: readonly F[];
   /** A number of its own, for what others remember about this way. */
   readonly id: number;
 }
-/** All that one thread can do in the states of one leaf. */
-export interface Turn {
+/** All that one process can do in the states of one leaf. */
+export interface Turn<F = Fact> {
   readonly open: Open;
-  readonly ways: readonly Way[];
+  readonly ways: readonly Way<F>[];
   readonly owed: boolean;
   readonly time: boolean;
 }
 
-export class Learned {
-  readonly machine: Machine;
+export class Learned<S extends object = KernelState, F = Fact> {
+  readonly system: System<S, F>;
   readonly packing: Packing;
-  readonly recorder: Recorder<KernelState>;
   readonly threads: readonly string[];
-  private readonly turns: readonly Learner<KernelState, Turn>[];
+  private readonly recorder: Recorder<S>;
+  private readonly turns: readonly Learner<S, Turn<F>>[];
   private ways = 0;
 
-  constructor(machine: Machine) {
-    this.machine = machine;
-    this.packing = new Packing(machine.schema, machine.boot);
-    this.recorder = new Recorder<KernelState>(this.packing, machine.boot);
-    this.threads = Object.keys(machine.threads);
+  constructor(system: System<S, F>) {
+    this.system = system;
+    this.packing = new Packing(system.schema, system.boot);
+    this.recorder = new Recorder<S>(this.packing, system.boot);
+    this.threads = system.processes;
     this.turns = this.threads.map((thread, threadAt) => this.learnerOf(thread, threadAt));
   }
 
-  /** What thread number `threadAt` can do in the state at `words[at]`. */
-  turn(threadAt: number, words: Int32Array, at: number): Turn {
-    return (this.turns[threadAt] as Learner<KernelState, Turn>).of(words, at);
+  /** What process number `threadAt` can do in the state at `words[at]`. */
+  turn(threadAt: number, words: Int32Array, at: number): Turn<F> {
+    return (this.turns[threadAt] as Learner<S, Turn<F>>).of(words, at);
   }
 
   /** A function of the state, learned in the same way. */
-  learner<R>(name: string, ask: (kernel: KernelState) => R): Learner<KernelState, R> {
+  learner<R>(name: string, ask: (state: S) => R): Learner<S, R> {
     return new Learner(name, this.packing, this.recorder, (recorder) => recorder.looking(() => ask(recorder.view)));
   }
 
-  /** How many combinations were learned, over all threads. */
+  /** How many combinations were learned, over all processes. */
   get leaves(): number {
     return this.turns.reduce((sum, { leaves }) => sum + leaves, 0);
   }
 
-  private learnerOf(thread: string, threadAt: number): Learner<KernelState, Turn> {
+  private learnerOf(thread: string, threadAt: number): Learner<S, Turn<F>> {
     return new Learner(`thread ${thread}`, this.packing, this.recorder, (recorder) => {
-      const now = recorder.looking(() => open(this.machine, recorder.view, thread));
-      const line = recorder.looking(() => lineOf(recorder.view, thread));
-      const ways = choicesOf(thread, now).map(({ outcome, nature }, nth): Way => {
+      const now = recorder.looking(() => this.system.open(recorder.view, thread));
+      const line = recorder.looking(() => this.system.line(recorder.view, thread));
+      const ways = choicesOf(thread, now).map(({ outcome, nature }, nth): Way<F> => {
         recorder.rewind();
-        reduce(this.machine, recorder.view, { thread, outcome });
-        const facts = structuredClone(recorder.view.facts);
+        const facts = structuredClone(this.system.step(recorder.view, thread, outcome));
         return {
           ...recorder.changes(),
           thread,

@@ -4,7 +4,7 @@
  * This catches an instruction that is not a function of the state it reads, which no recording can see.
  */
 import { choicesOf } from '../../model/case.ts';
-import { type KernelState, open, reduce } from '../../model/machine.ts';
+import { type KernelState, type Machine, open, reduce } from '../../model/machine.ts';
 import { canonical } from '../../model/schema.ts';
 import { type Learned, apply } from './learned.ts';
 
@@ -12,8 +12,8 @@ import { type Learned, apply } from './learned.ts';
  * Compare every thread's turn, and every way's effect and facts, in the state at `words[at]`.
  * @throws naming the thread and what differs
  */
-export function verifyState(learned: Learned, words: Int32Array, at: number): void {
-  const { machine, packing, threads } = learned;
+export function verifyState(machine: Machine, learned: Learned, words: Int32Array, at: number): void {
+  const { packing, threads } = learned;
   threads.forEach((thread, threadAt) => {
     const plain = packing.unpack<KernelState>(words, at);
     const turn = learned.turn(threadAt, words, at);

@@ -7,7 +7,7 @@
  * a fair circle, and the checker of lassos decides.
  */
 import { word } from '../../model/case.ts';
-import type { KernelState } from '../../model/machine.ts';
+import type { KernelState, Machine } from '../../model/machine.ts';
 import { fairness } from '../lasso.ts';
 import { waitWitness, witnessesOf } from '../judge.ts';
 import type { Blame, Evidence, Property } from '../property.ts';
@@ -28,6 +28,7 @@ export class Walker {
   readonly learned: Learned;
   readonly witnesses = new Set<string>();
   steps = 0;
+  private readonly machine: Machine;
   private readonly props: readonly Property[];
   private readonly judges: StepJudges;
   private readonly chains: Chains;
@@ -41,10 +42,11 @@ export class Walker {
   private owed = false;
   private time = false;
 
-  constructor(learned: Learned, props: readonly Property[]) {
+  constructor(machine: Machine, learned: Learned, props: readonly Property[]) {
+    this.machine = machine;
     this.learned = learned;
     this.props = props;
-    this.judges = new StepJudges(learned, props);
+    this.judges = new StepJudges(machine, learned, props);
     this.chains = new Chains(learned);
     this.turns = learned.threads.map(() => ({}) as Turn);
     this.words = new Int32Array(learned.packing.width);
@@ -149,14 +151,14 @@ export class Walker {
     const kernel = this.learned.packing.unpack<KernelState>(this.words, 0);
     const opens = this.chains.opens(this.turns);
     for (const property of this.props) {
-      const blame = property.rest?.(this.learned.machine, kernel, opens);
+      const blame = property.rest?.(this.machine, kernel, opens);
       if (blame) report.blame(blame, () => this.schedule());
     }
   }
   private loop(from: number, report: Report): void {
     const words = this.schedule();
     const kernel = this.learned.packing.unpack<KernelState>(this.words, 0);
-    const checked = fairness(this.learned.machine, kernel, words.slice(from));
+    const checked = fairness(this.machine, kernel, words.slice(from));
     if (!checked.fair) return;
     for (const property of this.props) {
       const blame = property.circle?.(checked.circle);
