@@ -104,15 +104,18 @@ const nested = (value: unknown): Record<string, unknown> =>
 let lent = false;
 /**
  * A user's file imports from 'fenceproof' whether or not it is installed beside that file: where nothing is found,
- * the copy that runs answers.
+ * the copy that runs answers. And it is a module whether or not a package.json near it says so.
  */
 function lendOurselves(): void {
   if (lent) return;
   lent = true;
   const ours = new URL(`./api${extname(import.meta.url)}`, import.meta.url).href;
-  const hook = `export const resolve = (specifier, context, next) =>
-    specifier !== 'fenceproof' ? next(specifier, context)
-    : next(specifier, context).catch(() => ({ url: ${JSON.stringify(ours)}, format: 'module', shortCircuit: true }));`;
+  const hook = `export const resolve = async (specifier, context, next) => {
+    if (specifier === 'fenceproof')
+      return next(specifier, context).catch(() => ({ url: ${JSON.stringify(ours)}, format: 'module', shortCircuit: true }));
+    return next(specifier, context);
+  };
+  export const load = (url, context, next) => next(url, /\\.ts(\\?|$)/.test(url) ? { ...context, format: 'module' } : context);`;
   register(`data:text/javascript,${encodeURIComponent(hook)}`);
 }
 

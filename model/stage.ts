@@ -13,7 +13,9 @@ const MOST_STEPS = 200;
 
 /** A design without knobs or expectations around this kernel. */
 export const bootKernel = (kernel: Kernel): Booted =>
-  boot(design({ name: 'stage', title: 'a stage for a test', sources: [], knobs: {}, kernel: () => kernel, expect: [] }));
+  boot(
+    design({ name: 'stage', title: 'a stage for a test', sources: [], knobs: {}, kernel: () => kernel, expect: [] }),
+  );
 
 export interface Stage {
   readonly booted: Booted;

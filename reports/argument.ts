@@ -143,7 +143,10 @@ function argueDebts(telling: Telling, blame: Blame): Argument {
 function consequences(telling: Telling, letters: ReadonlyMap<string, string>): string[] {
   const victims = telling.final
     .filter(({ thread }) => telling.hanging.includes(thread) && !letters.has(thread))
-    .map(({ thread, wait }) => `${thread} hangs with them, because ${lettered(wait?.because ?? '', letters)}`);
+    .map(
+      ({ thread, wait }) =>
+        `${thread} hangs with ${letters.size === 1 ? 'it' : 'them'}, because ${lettered(wait?.because ?? '', letters)}`,
+    );
   const lost = telling.promises.filter(({ owed }) => telling.hanging.includes(owed.at(-1)?.by ?? ''));
   const owing = [...new Set(lost.map(({ owed }) => owed.at(-1)?.by ?? ''))];
   const never = owing.map((by) => {

@@ -16,7 +16,7 @@ function cut(word: string, room: number): [string, string] {
       .map((each) => each.index + each[0].length)
       .filter((at) => at >= room / 2)
       .at(-1) ?? 0;
-  const at = best(/[(,/](?=.)/gu) || best(/[_.-](?=[^>])|.(?=->)/gu) || head.length;
+  const at = best(/[(,/=](?=.)/gu) || best(/[_.-](?=[^>])|.(?=->)/gu) || head.length;
   return [word.slice(0, at), word.slice(at)];
 }
 

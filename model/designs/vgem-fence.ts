@@ -86,6 +86,8 @@ const consumers: Readonly<Record<'hangcheck' | 'atomic_helper' | 'v4l', Readonly
 /** DRM_IOCTL_VGEM_FENCE_ATTACH: the timer runs before anybody can see the fence (VG-2, VG-3, VG-5). */
 const attach = (timed: boolean): CallSpec =>
   ioctl({}, [
+    dma_fence_is_signaled('vgem_fence'), // a writer conflicts with any fence that is still pending (VG-3)
+    if_ret('0', [return_('-EBUSY')]),
     kmalloc('GFP_KERNEL', 'fence'),
     dma_fence_init('vgem_fence', timed ? 'vgem_timer' : '$me'),
     timed ? mod_timer('vgem_timer') : [],

@@ -125,7 +125,10 @@ describe('callbacks', () => {
     expect(witnessed(facts)).toEqual([]);
   });
   test('S7, S12, F-30: when the signal returns, the callbacks have run, on the stack of the signaller', () => {
-    const at = stage({ ...kernel, threads: { task: must([dma_fence_init('f'), says('f', 'a'), dma_fence_signal('f')]) } });
+    const at = stage({
+      ...kernel,
+      threads: { task: must([dma_fence_init('f'), says('f', 'a'), dma_fence_signal('f')]) },
+    });
     at.plays('task', 'task');
     const facts = at.plays('task');
     expect(facts.filter(({ kind }) => kind === 'witness')).toMatchObject([{ thread: 'task', name: 'a' }]);
@@ -249,7 +252,10 @@ describe('waiting', () => {
   test('S20: a bounded wait on a fence that does not signal ends, and the fence is still pending', () => {
     const at = stage({
       ...F,
-      threads: { owner: may([dma_fence_signal('f')]), task: must([dma_fence_init('f', 'owner'), dma_fence_wait_timeout('f')]) },
+      threads: {
+        owner: may([dma_fence_signal('f')]),
+        task: must([dma_fence_init('f', 'owner'), dma_fence_wait_timeout('f')]),
+      },
     });
     const facts = at.plays('task', 'task/times out');
     expect(facts).toContainEqual({ kind: 'returned', thread: 'task', routine: 'task', ret: '-ETIME', to: 'nobody' });
@@ -313,8 +319,10 @@ describe('signalling sections', () => {
 });
 
 describe('boot', () => {
-  const bad = (body: Block, objects: Record<string, Record<string, Record<string, unknown>>> = F.objects) => () =>
-    alone(body, { objects, routines: SAYS });
+  const bad =
+    (body: Block, objects: Record<string, Record<string, Record<string, unknown>>> = F.objects) =>
+    () =>
+      alone(body, { objects, routines: SAYS });
   test('an unknown fence lists the fences there are', () => {
     expect(bad([dma_fence_signal('g')])).toThrow(/unknown fences "g"; there are: f/);
   });
@@ -330,6 +338,8 @@ describe('boot', () => {
     );
   });
   test('an unknown field lists the fields there are', () => {
-    expect(bad([dma_fence_init('f')], { fences: { f: { colour: 'red' } } })).toThrow(/no field "colour"; there are: .*seqno/);
+    expect(bad([dma_fence_init('f')], { fences: { f: { colour: 'red' } } })).toThrow(
+      /no field "colour"; there are: .*seqno/,
+    );
   });
 });

@@ -93,7 +93,12 @@ describe('kmalloc, by mask', () => {
 });
 
 describe('scopes', () => {
-  const inside = (gfp: Gfp, ...scopes: Gfp[]) => on([scopes.map((each) => memalloc_scope_save(each)), kmalloc(gfp)]);
+  const after = (lines: Block, gfp: Gfp) => {
+    const at = on([STEP, lines, kmalloc(gfp)]);
+    at.plays('task');
+    return at;
+  };
+  const inside = (gfp: Gfp, scope: Gfp) => after([memalloc_scope_save(scope)], gfp);
   test('G-1, A1.6: inside a NOFS scope GFP_KERNEL is NOFS', () => {
     expect(inside('GFP_KERNEL', 'GFP_NOFS').ways('task')).toEqual(['ok', 'unmaps heap']);
   });
@@ -116,7 +121,7 @@ describe('scopes', () => {
     expect(inside('GFP_KERNEL', 'GFP_NOWAIT').ways('task')).toEqual(['ok', 'fails']);
   });
   test('A1.6: after the restore the mask is itself again', () => {
-    const at = on([memalloc_scope_save('GFP_NOFS'), memalloc_scope_restore('GFP_NOFS'), kmalloc('GFP_KERNEL')]);
+    const at = after([memalloc_scope_save('GFP_NOFS'), memalloc_scope_restore('GFP_NOFS')], 'GFP_KERNEL');
     expect(at.ways('task')).toContain('shrinks slab');
   });
 });
@@ -213,8 +218,12 @@ describe('boot', () => {
   test('a shrinker or notifier without routine lists the routines there are', () => {
     const at = (objects: Record<string, Record<string, Record<string, unknown>>>) => () =>
       alone([], { objects, routines: SAY });
-    expect(at({ shrinkers: { slab: { scan: 'skan' } } })).toThrow(/shrinkers\.slab\.scan: unknown routines "skan"; .*scan/);
-    expect(at({ ranges: { heap: { invalidate: 'gone' } } })).toThrow(/ranges\.heap\.invalidate: unknown routines "gone"/);
+    expect(at({ shrinkers: { slab: { scan: 'skan' } } })).toThrow(
+      /shrinkers\.slab\.scan: unknown routines "skan"; .*scan/,
+    );
+    expect(at({ ranges: { heap: { invalidate: 'gone' } } })).toThrow(
+      /ranges\.heap\.invalidate: unknown routines "gone"/,
+    );
   });
   test('more elements than a pool may have are refused, with the range', () => {
     expect(() => alone([], pool_of(9))).toThrow(/mempools\.pool\.free: 9 is not a whole number from 0 to 8/);

@@ -7,7 +7,7 @@
  */
 import { type Block, type KernelObject, instruction, note, returns } from '../machine.ts';
 import { type Kept, flag, table } from '../schema.ts';
-import { MMAP_LOCK, holds, might_sleep, probe } from './context.ts';
+import { MMAP_LOCK, MMU_NOTIFIER, holds, might_sleep, probe } from './context.ts';
 import { call } from './flow.ts';
 import { down_read, down_write, up_read, up_write } from './lock.ts';
 import { kmalloc, mmu_notifier_invalidate_range } from './memory.ts';
@@ -57,6 +57,19 @@ export const hmm_range_fault = (userptr: string): Block => [
 /** Pin pages: mmap_lock for reading, may fault and allocate (A8.6). */
 export const get_user_pages = (userptr: string): Block => hmm_range_fault(userptr);
 
+/**
+ * Wait until no invalidation of the range is running, before any lock that a notifier takes (A10.5, A10.6, N-5). Only
+ * what lockdep hears of it is here: pages collected during an invalidation are stale by A10.7 in any case.
+ */
+export const mmu_interval_read_begin = instruction('mmu_interval_read_begin', (userptr: string) => ({ userptr }), {
+  text: ({ userptr }) => `mmu_interval_read_begin(${userptr})`,
+  touches: ({ userptr }) => [['userptrs', userptr]],
+  run: (kernel, me) => {
+    might_sleep(kernel, me, 'mmu_interval_read_begin');
+    probe(kernel, me, { object: MMU_NOTIFIER, class: MMU_NOTIFIER, kind: 'lock', mode: 'exclusive', try: false });
+  },
+});
+
 /** In the notifier, under the driver's lock: what was collected is stale from here (A10.2). */
 export const mmu_interval_set_seq = instruction('mmu_interval_set_seq', (userptr: string) => ({ userptr }), {
   text: ({ userptr }) => `mmu_interval_set_seq(${userptr})`,
@@ -102,6 +115,6 @@ export const page_fault = (): Block => [call('handle_mm_fault')];
 
 export const mm: KernelObject = {
   schema: fields,
-  ops: [user_copy, collect, mmu_interval_set_seq, mmu_interval_read_retry],
+  ops: [user_copy, collect, mmu_interval_read_begin, mmu_interval_set_seq, mmu_interval_read_retry],
   routines: { handle_mm_fault },
 };

@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest';
+import { must } from '../design.ts';
+import type { Block } from '../machine.ts';
+import { misuses, stage, witnessed } from '../stage.ts';
+import {
+  dma_fence_init,
+  dma_fence_signal,
+  emit,
+  mutex_lock,
+  mutex_unlock,
+  reset_ring,
+  ring,
+  witness,
+  work_a_while,
+} from './index.ts';
+
+const STEP = work_a_while('works');
+const SIGNAL = { irq: [witness('$job'), dma_fence_signal('$fence')] };
+const gpu = (may_hang: boolean, lines: Block, routines: Record<string, Block> = SIGNAL) =>
+  stage({
+    objects: { fences: { f: {}, g: {} }, locks: { a: {} } },
+    routines,
+    threads: {
+      task: must([
+        dma_fence_init('f'),
+        dma_fence_init('g'),
+        emit('gpu', 'one', 'f', 'irq'),
+        emit('gpu', 'two', 'g', 'irq'),
+        lines,
+      ]),
+      gpu: ring({ may_hang }),
+    },
+  });
+
+describe('a ring', () => {
+  test('C3.12: jobs complete in the order they were emitted, each with its own fence', () => {
+    const at = gpu(false, []);
+    at.runs('task');
+    expect(witnessed(at.plays('gpu', 'gpu'))).toEqual(['one']);
+    expect([at.kernel.fences['f']?.signaled, at.kernel.fences['g']?.signaled]).toEqual([true, false]);
+    expect(witnessed(at.runs('gpu'))).toEqual(['two']);
+  });
+  test('from the emit on the ring owes the fence', () => {
+    const at = gpu(false, []);
+    at.plays('task', 'task');
+    expect(at.kernel.fences['f']?.promisedBy).toBe('task');
+    at.plays('task');
+    expect(at.kernel.fences['f']?.promisedBy).toBe('gpu');
+  });
+  test('without jobs it is idle', () => {
+    expect(gpu(false, []).open('gpu')).toMatchObject({ kind: 'idle', wait: { because: 'gpu has no jobs' } });
+  });
+  test('HC-1: only a ring that may hang hangs', () => {
+    for (const may_hang of [false, true]) {
+      const at = gpu(may_hang, []);
+      at.runs('task');
+      expect(at.ways('gpu')).toEqual(may_hang ? ['completes', 'hangs'] : ['completes']);
+    }
+  });
+  test('HC-1: a ring that hangs completes nothing more, and nobody owes it a way out', () => {
+    const at = gpu(true, []);
+    at.runs('task');
+    at.plays('gpu/hangs');
+    expect(at.open('gpu')).toMatchObject({
+      kind: 'blocked',
+      wait: { owedBy: [], because: 'gpu hangs in one' },
+      outcomes: [],
+    });
+  });
+  test('HC-3: the reset names the job that hung, empties the ring, and the ring can run again', () => {
+    const at = gpu(true, [reset_ring('gpu'), STEP, emit('gpu', 'again', 'g', 'irq')]);
+    at.plays('task', 'task', 'task', 'task', 'gpu/hangs', 'task');
+    expect(at.ret('task')).toBe('one');
+    expect(at.kernel.rings['gpu']).toMatchObject({ hung: false, jobs: [] });
+    at.runs('task');
+    expect(witnessed(at.runs('gpu'))).toEqual(['again']);
+  });
+  test('HC-3: the reset of a ring that does not hang blames nobody', () => {
+    const at = gpu(true, [reset_ring('gpu'), STEP]);
+    at.plays('task', 'task', 'task', 'task', 'task');
+    expect(at.ret('task')).toBe('0');
+  });
+  test('CTX-I: completion runs in interrupt context: it may signal, and may not sleep', () => {
+    const at = (irq: Block): string[] => {
+      const it = gpu(false, [], { irq });
+      it.runs('task');
+      return misuses(it.plays('gpu', 'gpu'));
+    };
+    expect(at([dma_fence_signal('$fence')])).toEqual([]);
+    expect(at([mutex_lock('a'), mutex_unlock('a')])).toEqual(['CTX-A']);
+  });
+});
+
+describe('boot', () => {
+  test('an unknown ring lists the rings there are', () => {
+    expect(() => gpu(false, [emit('dsp', 'job', 'f', 'irq')])).toThrow(/unknown rings "dsp"; there are: gpu/);
+  });
+  test('an unknown completion routine lists the routines there are', () => {
+    expect(() => gpu(false, [emit('gpu', 'job', 'f', 'done')])).toThrow(/unknown routines "done"; there are: .*irq/);
+  });
+});
