@@ -58,8 +58,8 @@ export const hmm_range_fault = (userptr: string): Block => [
 export const get_user_pages = (userptr: string): Block => hmm_range_fault(userptr);
 
 /**
- * Wait until no invalidation of the range is running, before any lock that a notifier takes (A10.5, A10.6, N-5). Only
- * what lockdep hears of it is here: pages collected during an invalidation are stale by A10.7 in any case.
+ * Wait until no invalidation of the range is running, before any lock that a notifier takes (A10.5, A10.6, N-5). Here
+ * is only what lockdep hears of it; the wait itself is left out, so a run may collect pages while a notifier runs.
  */
 export const mmu_interval_read_begin = instruction('mmu_interval_read_begin', (userptr: string) => ({ userptr }), {
   text: ({ userptr }) => `mmu_interval_read_begin(${userptr})`,

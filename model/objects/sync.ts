@@ -2,7 +2,7 @@
  * Implicit synchronisation: what a job must wait for because of who used the buffer before, and nothing else
  * (include/linux/dma-resv.h, dma_resv_usage_rw; R-22..R-25, E1.13).
  */
-import { type KernelObject, type KernelState, instruction, note } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, instruction, note } from '../machine.ts';
 import { type Kept, constant, table } from '../schema.ts';
 import { armFirst, fencesWait, mightWait } from './fence.ts';
 import { type Usage, pendingFences } from './resv.ts';
@@ -34,33 +34,49 @@ const inTheWay = (kernel: KernelState, resv: string, access: Access, skips: stri
     (fence) => skips === '' || kernel.housekeeping[fence]?.owner !== skips,
   );
 
-/**
- * Wait as implicit sync does before a job touches the buffer. `skips` names the owner whose housekeeping fences this
- * driver recognises and leaves out (drivers/gpu/drm/amd/amdgpu/amdgpu_sync.c).
- */
-export const implicit_sync_wait = instruction(
+/** Say which of these are none of the job's business: it is about to wait for them all the same. */
+function needlessly(kernel: KernelState, me: string, resv: string, fences: readonly string[]): void {
+  for (const fence of fences)
+    if (kernel.housekeeping[fence])
+      note(kernel, me, {
+        kind: 'waitsNeedlessly',
+        fence,
+        resv,
+        why: `${fence} belongs to memory management and orders no work`,
+      });
+}
+const implicit_sync_collect = instruction(
+  'implicit_sync_collect',
+  (resv: string, access: Access, skips: string) => ({ resv, access, skips }),
+  {
+    text: ({ resv, access }) => `dma_resv_for_each_fence(${resv}->resv, dma_resv_usage_rw(${access === 'write'}))`,
+    touches: onResv,
+    run: (kernel, me, { resv, access, skips }) => needlessly(kernel, me, resv, inTheWay(kernel, resv, access, skips)),
+  },
+);
+const implicit_sync_wait_op = instruction(
   'implicit_sync_wait',
-  (resv: string, access: Access, skips = '') =>
-    ({ resv, access, skips }) as { resv: string; access: Access; skips: string },
+  (resv: string, access: Access, skips: string) => ({ resv, access, skips }),
   {
     text: ({ resv, access }) => `dma_resv_wait_timeout(${resv}->resv, dma_resv_usage_rw(${access === 'write'}))`,
     touches: onResv,
     waits: (kernel, _me, { resv, access, skips }) => fencesWait(kernel, inTheWay(kernel, resv, access, skips)),
     run: (kernel, me, { resv, access, skips }) => {
       const fences = inTheWay(kernel, resv, access, skips);
-      for (const fence of fences)
-        if (kernel.housekeeping[fence])
-          note(kernel, me, {
-            kind: 'waitsNeedlessly',
-            fence,
-            resv,
-            why: `${fence} belongs to memory management and orders no work`,
-          });
+      needlessly(kernel, me, resv, fences);
       if (armFirst(kernel, me, fences)) return;
       mightWait(kernel, me, fences, 'dma_resv_wait_timeout');
     },
   },
 );
+/**
+ * Wait as implicit sync does before a job touches the buffer: collect what stands there, then wait. `skips` names the
+ * owner whose housekeeping fences this driver recognises and leaves out (drivers/gpu/drm/amd/amdgpu/amdgpu_sync.c).
+ */
+export const implicit_sync_wait = (resv: string, access: Access, skips = ''): Block => [
+  implicit_sync_collect(resv, access, skips),
+  implicit_sync_wait_op(resv, access, skips),
+];
 
 /** The job begins to use the buffer: whatever its access must wait for is over, or was missed. `but` names its own fence. */
 export const job_starts = instruction(
@@ -79,4 +95,4 @@ export const job_starts = instruction(
   },
 );
 
-export const sync: KernelObject = { schema: fields, ops: [implicit_sync_wait, job_starts] };
+export const sync: KernelObject = { schema: fields, ops: [implicit_sync_collect, implicit_sync_wait_op, job_starts] };

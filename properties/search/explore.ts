@@ -18,9 +18,9 @@ export interface ExploreOptions<F> {
   /** Told before the first state: how to get the words of a shortest way to a state. */
   readonly begins?: (schedule: (state: number) => string[]) => void;
   /** Look at a state that is about to be expanded, and at what every process can do in it. */
-  readonly state?: (state: number, turns: readonly Turn<F>[], words: Int32Array, at: number, resting: boolean) => void;
+  readonly state?: (state: number, turns: readonly Turn<F>[], words: Uint16Array, at: number, resting: boolean) => void;
   /** Look at a step; the state after it stands at `words[0]`. Called for every edge, also into states seen before. */
-  readonly step?: (way: Way<F>, from: number, words: Int32Array) => void;
+  readonly step?: (way: Way<F>, from: number, words: Uint16Array) => void;
   /** Called now and then with the number of states found and expanded. */
   readonly progress?: (states: number, expanded: number) => void;
 }
@@ -49,7 +49,7 @@ const PROGRESS_EVERY = 16_384;
 
 export function explore<S extends object, F>(
   learned: Learned<S, F>,
-  from: Int32Array,
+  from: Uint16Array,
   options: ExploreOptions<F>,
 ): Graph<S, F> {
   const { packing, threads } = learned;
@@ -79,7 +79,8 @@ export function explore<S extends object, F>(
 
   options.begins?.(schedule);
   const candidate = from.slice();
-  store.add(candidate, packing.fingerprint(candidate, 'high'), packing.fingerprint(candidate, 'low'));
+  const pairs = new Int32Array(candidate.buffer);
+  store.add(pairs, packing.fingerprint(candidate, 'high'), packing.fingerprint(candidate, 'low'));
   const turns: Turn<F>[] = threads.map(() => ({}) as Turn<F>);
   let expanded = 0;
   let transitions = 0;
@@ -111,10 +112,10 @@ export function explore<S extends object, F>(
     for (const turn of turns) {
       for (const way of turn.ways) {
         if (patient && owed && way.nature === 'time') continue;
-        for (let slot = 0; slot < width; slot += 1) candidate[slot] = store.words[at + slot] as number;
+        store.copy(expanded, pairs);
         apply(way, candidate, 0);
         const before = store.count;
-        const next = store.add(candidate, store.high(expanded) ^ way.high, store.low(expanded) ^ way.low);
+        const next = store.add(pairs, store.high(expanded) ^ way.high, store.low(expanded) ^ way.low);
         if (next === before) {
           if (next >= parents.length) {
             parents = enlarged(parents);

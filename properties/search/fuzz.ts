@@ -72,8 +72,8 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
   const learned = new Learned(kernelSystem(booted.machine));
   const walker = new Walker(booted.machine, learned, options.properties);
   const findings = new Map<string, FuzzFinding>();
-  const evidence = new Map<Property, Map<Int32Array, Known>>();
-  const starts = new Map<string, Int32Array>();
+  const evidence = new Map<Property, Map<Uint16Array, Known>>();
+  const starts = new Map<string, Uint16Array>();
   let done = 0;
 
   const one = ({ workload, luck }: Run): void => {

@@ -27,7 +27,7 @@ export class StepJudges {
   /** Call `blame` and `evidence` for all that is to be said of this way; the state after it starts at `words[0]`. */
   judge(
     way: Way,
-    words: Int32Array,
+    words: Uint16Array,
     blame: (blame: Blame) => void,
     evidence: (property: Property, pieces: readonly Evidence[]) => void,
   ): void {

@@ -104,7 +104,7 @@ describe('one reduce(), three forms: plain object, immer draft, learned packed s
 test('fingerprints depend on content only: two machines that discover values in another order agree', () => {
   const booted = boot(designs[0] as (typeof designs)[0]);
   const fingerprint = (learned: Learned, kernel: KernelState): number =>
-    learned.packing.pack(kernel).reduce((sum, id, slot) => sum ^ learned.packing.keyHigh(slot, id), 0);
+    learned.packing.fingerprint(learned.packing.pack(kernel), 'high');
   const early = new Learned(kernelSystem(booted.machine));
   const late = new Learned(kernelSystem(booted.machine));
   const after = structuredClone(booted.machine.boot);

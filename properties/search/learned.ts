@@ -48,7 +48,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
   }
 
   /** What process number `threadAt` can do in the state at `words[at]`. */
-  turn(threadAt: number, words: Int32Array, at: number): Turn<F> {
+  turn(threadAt: number, words: Uint16Array, at: number): Turn<F> {
     return (this.turns[threadAt] as Learner<S, Turn<F>>).of(words, at);
   }
 
@@ -93,6 +93,6 @@ export class Learned<S extends object = KernelState, F = Fact> {
 }
 
 /** Write a way's changes to a packed state. */
-export function apply({ slots, ids }: Writes, words: Int32Array, at: number): void {
+export function apply({ slots, ids }: Writes, words: Uint16Array, at: number): void {
   for (let each = 0; each < slots.length; each += 1) words[at + (slots[each] as number)] = ids[each] as number;
 }

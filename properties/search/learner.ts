@@ -4,30 +4,29 @@
  * A path of the tree is the sequence of slots that the function read with the values it found; the leaf is its
  * answer. Reads follow from the values read before, so every walk asks the same questions in the same order; a
  * function for which that fails has hidden state, and is named.
+ *
+ * The tree is one array of numbers. A branch is: its slot, how many kids it has room for, the kids by value. A kid is 0
+ * when nothing is known yet, the place of a branch when positive, the complement of the number of a leaf when negative.
  */
 import type { Packing } from './packed.ts';
 import type { Recorder } from './recorder.ts';
-
-interface Leaf<R> {
-  readonly slot: -1;
-  readonly answer: R;
-}
-interface Branch<R> {
-  readonly slot: number;
-  readonly kids: (Node<R> | undefined)[];
-}
-type Node<R> = Leaf<R> | Branch<R>;
+import { enlarged } from './store.ts';
 
 /** Leaves that one function may learn; beyond it reads too widely to be worth remembering. */
 const MOST_LEAVES = 200_000;
+const UNKNOWN = 0;
+/** A branch begins with its slot and its room. */
+const HEAD = 2;
 
 export class Learner<S extends object, R> {
-  private root: Node<R> | undefined;
-  leaves = 0;
   readonly name: string;
   private readonly recorder: Recorder<S>;
   private readonly packing: Packing;
   private readonly ask: (recorder: Recorder<S>) => R;
+  private tree: Int32Array = new Int32Array(64);
+  private used = 1; // place 0 means unknown
+  private root = UNKNOWN;
+  private readonly answers: R[] = [];
 
   /** @param ask answers from `recorder.view`; everything it needs to know it must read there. */
   constructor(name: string, packing: Packing, recorder: Recorder<S>, ask: (recorder: Recorder<S>) => R) {
@@ -37,40 +36,62 @@ export class Learner<S extends object, R> {
     this.ask = ask;
   }
 
-  /** The answer for the state that starts at `words[at]`. */
-  of(words: Int32Array, at: number): R {
-    let node = this.root;
-    while (node !== undefined) {
-      if (node.slot < 0) return (node as Leaf<R>).answer;
-      node = (node as Branch<R>).kids[words[at + node.slot] as number];
-    }
-    return this.learn(words, at);
+  get leaves(): number {
+    return this.answers.length;
   }
 
-  private learn(words: Int32Array, at: number): R {
+  /** The answer for the state that starts at `words[at]`. */
+  of(words: Uint16Array, at: number): R {
+    const tree = this.tree;
+    let node = this.root;
+    while (node > 0) {
+      const id = words[at + (tree[node] as number)] as number;
+      node = id < (tree[node + 1] as number) ? (tree[node + HEAD + id] as number) : UNKNOWN;
+    }
+    return node < 0 ? (this.answers[~node] as R) : this.learn(words, at);
+  }
+
+  private learn(words: Uint16Array, at: number): R {
     this.recorder.begin(words, at);
     const answer = this.ask(this.recorder);
-    if (this.leaves >= MOST_LEAVES) return answer; // still right, only not remembered
-    this.leaves += 1;
-    const leaf: Leaf<R> = { slot: -1, answer };
-    const { reads } = this.recorder;
-    let parent: Branch<R> | undefined;
+    if (this.answers.length >= MOST_LEAVES) return answer; // still right, only not remembered
+    this.answers.push(answer);
+    const leaf = ~(this.answers.length - 1);
+    let link = -1; // the place that points to `node`; -1 is the root
     let node = this.root;
-    for (const slot of reads) {
-      if (node === undefined) {
-        node = { slot, kids: [] };
-        if (parent) parent.kids[words[at + parent.slot] as number] = node;
-        else this.root = node;
-      } else if (node.slot !== slot) {
-        throw new Error(this.notAFunction(slot, node.slot));
-      }
-      parent = node as Branch<R>;
-      node = parent.kids[words[at + slot] as number];
+    for (const slot of this.recorder.reads) {
+      if (node < 0) throw new Error(this.notAFunction(slot, -1));
+      const id = words[at + slot] as number;
+      if (node === UNKNOWN) node = this.point(link, this.branch(slot, id + 1));
+      else if (this.tree[node] !== slot) throw new Error(this.notAFunction(slot, this.tree[node] as number));
+      else if (id >= (this.tree[node + 1] as number)) node = this.point(link, this.wider(node, id + 1));
+      link = node + HEAD + id;
+      node = this.tree[link] as number;
     }
-    if (node !== undefined) throw new Error(this.notAFunction(-1, node.slot));
-    if (parent) parent.kids[words[at + parent.slot] as number] = leaf;
-    else this.root = leaf;
+    if (node !== UNKNOWN) throw new Error(this.notAFunction(-1, node < 0 ? -1 : (this.tree[node] as number)));
+    this.point(link, leaf);
     return answer;
+  }
+
+  private point(link: number, to: number): number {
+    if (link < 0) this.root = to;
+    else this.tree[link] = to;
+    return to;
+  }
+  private branch(slot: number, room: number): number {
+    const at = this.used;
+    this.used += HEAD + room;
+    while (this.used > this.tree.length) this.tree = enlarged(this.tree);
+    this.tree[at] = slot;
+    this.tree[at + 1] = room;
+    return at;
+  }
+  /** The same branch with room for more kids, in a new place. */
+  private wider(node: number, room: number): number {
+    const old = this.tree[node + 1] as number;
+    const at = this.branch(this.tree[node] as number, Math.max(room, old * 2));
+    this.tree.copyWithin(at + HEAD, node + HEAD, node + HEAD + old);
+    return at;
   }
 
   private notAFunction(now: number, before: number): string {

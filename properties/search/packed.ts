@@ -9,6 +9,9 @@ import { type Schema, type Slot, canonical, misfit, read, slotsOf } from '../../
 
 type Values = Record<string, unknown>;
 
+/** Numbers of values are kept in 16 bits. */
+const MOST_VALUES = 0xffff;
+
 /** The values seen in one field, and their numbers. */
 class Interned {
   readonly texts: string[] = [];
@@ -21,6 +24,8 @@ class Interned {
     if (known !== undefined) return known;
     check(value);
     const number = this.texts.length;
+    if (number > MOST_VALUES)
+      throw new Error(`a field takes more than ${MOST_VALUES} values: something in it grows for ever`);
     this.numbers.set(text, number);
     this.texts.push(text);
     this.values.push(JSON.parse(text));
@@ -48,10 +53,13 @@ export class Packing {
   private readonly rows: (table: string) => readonly string[];
   private readonly template: string;
   readonly schema: Schema;
+  /** Numbers that a state takes; even, so that states can be copied and compared two slots at a time. */
+  readonly width: number;
 
   constructor(schema: Schema, boot: object) {
     this.schema = schema;
     this.slots = slotsOf(schema, boot as Values);
+    this.width = this.slots.length + (this.slots.length % 2);
     this.slotAt = new Map(this.slots.map(({ path }, at) => [path.join('\0'), at]));
     const byField = new Map<string, Interned>();
     this.fields = this.slots.map(({ path }) => {
@@ -64,10 +72,6 @@ export class Packing {
     this.low = this.slots.map(() => new Int32Array(0));
     this.rows = (table) => Object.keys((boot as Values)[table] ?? {});
     this.template = JSON.stringify(boot);
-  }
-
-  get width(): number {
-    return this.slots.length;
   }
 
   /** The number of this value in this slot. @throws when the value does not fit the field. */
@@ -109,20 +113,24 @@ export class Packing {
   }
 
   /** One lane of a whole state's fingerprint. */
-  fingerprint(words: Int32Array, lane: 'high' | 'low'): number {
+  fingerprint(words: Uint16Array, lane: 'high' | 'low'): number {
     let sum = 0;
-    for (let slot = 0; slot < this.width; slot += 1) {
+    for (let slot = 0; slot < this.slots.length; slot += 1) {
       const id = words[slot] as number;
       sum ^= lane === 'high' ? this.keyHigh(slot, id) : this.keyLow(slot, id);
     }
     return sum;
   }
 
-  pack(state: object): Int32Array {
-    return Int32Array.from(this.slots, ({ path }, slot) => this.intern(slot, read(state, path)));
+  pack(state: object): Uint16Array {
+    const words = new Uint16Array(this.width);
+    this.slots.forEach(({ path }, slot) => {
+      words[slot] = this.intern(slot, read(state, path));
+    });
+    return words;
   }
   /** The plain state, constants and all; its own, free to assign to. */
-  unpack<S extends object>(words: Int32Array, at = 0): S {
+  unpack<S extends object>(words: Uint16Array, at = 0): S {
     const state = JSON.parse(this.template) as Values;
     this.slots.forEach(({ path }, slot) => {
       const owner = path.slice(0, -1).reduce((in_, key) => in_[key] as Values, state);

@@ -10,8 +10,8 @@ import type { Packing } from './packed.ts';
 
 /** What a step writes, and how the fingerprint changes. */
 export interface Writes {
-  readonly slots: Int32Array;
-  readonly ids: Int32Array;
+  readonly slots: Uint16Array;
+  readonly ids: Uint16Array;
   readonly high: number;
   readonly low: number;
 }
@@ -23,7 +23,7 @@ export class Recorder<S extends object> {
   private readonly packing: Packing;
   private readonly touched: boolean[];
   private readonly overlay = new Map<number, unknown>();
-  private words: Int32Array = new Int32Array(0);
+  private words: Uint16Array = new Uint16Array(0);
   private at = 0;
   private writable = true;
 
@@ -34,7 +34,7 @@ export class Recorder<S extends object> {
   }
 
   /** Look at the state that starts at `words[at]`; forgets what was recorded. */
-  begin(words: Int32Array, at: number): void {
+  begin(words: Uint16Array, at: number): void {
     this.words = words;
     this.at = at;
     for (const slot of this.reads) this.touched[slot] = false;
@@ -71,7 +71,7 @@ export class Recorder<S extends object> {
       high ^= this.packing.keyHigh(slot, before) ^ this.packing.keyHigh(slot, after);
       low ^= this.packing.keyLow(slot, before) ^ this.packing.keyLow(slot, after);
     }
-    return { slots: Int32Array.from(slots), ids: Int32Array.from(ids), high, low };
+    return { slots: Uint16Array.from(slots), ids: Uint16Array.from(ids), high, low };
   }
 
   private get(slot: number): unknown {

@@ -1,21 +1,27 @@
 /**
- * The set of states seen: every state in full, found by a 64-bit fingerprint, and compared word by word when the
+ * The set of states seen: every state in full, found by a 64-bit fingerprint, and compared number by number when the
  * fingerprints agree. Nothing is ever taken for seen that was not: the count is exact.
  */
 export class StateStore {
   /** All states, one after another. */
-  words: Int32Array;
+  words: Uint16Array;
   count = 0;
+  /** The same memory, two slots at a time. */
+  private pairs: Int32Array;
   private readonly width: number;
+  private readonly half: number;
   /** Pairs of (high lane, state number + 1); a zero second entry is free. */
   private table: Int32Array;
   private lows: Int32Array;
   private highs: Int32Array;
   private mask: number;
 
+  /** @param width slots of a state, an even number */
   constructor(width: number) {
     this.width = width;
-    this.words = new Int32Array(width * 1024);
+    this.half = width / 2;
+    this.words = new Uint16Array(width * 1024);
+    this.pairs = new Int32Array(this.words.buffer);
     this.lows = new Int32Array(1024);
     this.highs = new Int32Array(1024);
     this.table = new Int32Array(4096 * 2);
@@ -33,7 +39,10 @@ export class StateStore {
     return this.lows[state] as number;
   }
 
-  /** The number of the state that stands in `candidate` at 0; a new one is `count - 1` afterwards. */
+  /**
+   * The number of a state; a new one is `count - 1` afterwards.
+   * @param candidate the state as pairs of slots, from 0
+   */
   add(candidate: Int32Array, high: number, low: number): number {
     if ((this.count + 1) * 2 > this.mask) this.grow();
     for (let probe = (low ^ Math.imul(high, 0x9e3779b1)) & this.mask; ; probe = (probe + 1) & this.mask) {
@@ -43,21 +52,32 @@ export class StateStore {
         return number - 1;
     }
   }
+  /** Copy a state out, as pairs of slots. */
+  copy(state: number, candidate: Int32Array): void {
+    const at = state * this.half;
+    for (let pair = 0; pair < this.half; pair += 1) candidate[pair] = this.pairs[at + pair] as number;
+  }
 
   private same(candidate: Int32Array, state: number): boolean {
-    const at = state * this.width;
-    for (let slot = 0; slot < this.width; slot += 1) if (this.words[at + slot] !== candidate[slot]) return false;
+    const at = state * this.half;
+    for (let pair = 0; pair < this.half; pair += 1) if (this.pairs[at + pair] !== candidate[pair]) return false;
     return true;
   }
   private insert(candidate: Int32Array, high: number, low: number, probe: number): number {
     const state = this.count;
     this.count += 1;
-    if (this.count * this.width > this.words.length) this.words = enlarged(this.words);
+    if (this.count * this.width > this.words.length) {
+      const larger = new Int32Array(this.pairs.length * 2);
+      larger.set(this.pairs);
+      this.pairs = larger;
+      this.words = new Uint16Array(larger.buffer);
+    }
     if (this.count > this.lows.length) {
       this.lows = enlarged(this.lows);
       this.highs = enlarged(this.highs);
     }
-    this.words.set(candidate, state * this.width);
+    const at = state * this.half;
+    for (let pair = 0; pair < this.half; pair += 1) this.pairs[at + pair] = candidate[pair] as number;
     this.lows[state] = low;
     this.highs[state] = high;
     this.table[probe * 2] = high;

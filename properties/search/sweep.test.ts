@@ -125,7 +125,7 @@ describe('planted bugs in the engine are caught', () => {
   });
 
   test('equal fingerprints of different states: both are kept, because states are compared in full', () => {
-    const store = new StateStore(2);
+    const store = new StateStore(4);
     expect(store.add(Int32Array.of(1, 2), 7, 7)).toBe(0);
     expect(store.add(Int32Array.of(2, 1), 7, 7)).toBe(1);
     expect(store.add(Int32Array.of(1, 2), 7, 7)).toBe(0);

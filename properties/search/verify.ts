@@ -12,7 +12,7 @@ import { type Learned, apply } from './learned.ts';
  * Compare every thread's turn, and every way's effect and facts, in the state at `words[at]`.
  * @throws naming the thread and what differs
  */
-export function verifyState(machine: Machine, learned: Learned, words: Int32Array, at: number): void {
+export function verifyState(machine: Machine, learned: Learned, words: Uint16Array, at: number): void {
   const { packing, threads } = learned;
   threads.forEach((thread, threadAt) => {
     const plain = packing.unpack<KernelState>(words, at);

@@ -33,7 +33,7 @@ export class Walker {
   private readonly judges: StepJudges;
   private readonly chains: Chains;
   private readonly turns: Turn[];
-  private readonly words: Int32Array;
+  private readonly words: Uint16Array;
   private readonly trail: Way[] = [];
   private readonly witnessed = new Set<Turn | Way>();
   private readonly rested = new Map<number, Set<number>>();
@@ -49,11 +49,11 @@ export class Walker {
     this.judges = new StepJudges(machine, learned, props);
     this.chains = new Chains(learned);
     this.turns = learned.threads.map(() => ({}) as Turn);
-    this.words = new Int32Array(learned.packing.width);
+    this.words = new Uint16Array(learned.packing.width);
   }
 
   /** Walk from this packed state for at most `steps` steps, then calm down. */
-  run(from: Int32Array, picker: Picker, steps: number, report: Report): void {
+  run(from: Uint16Array, picker: Picker, steps: number, report: Report): void {
     this.words.set(from);
     this.trail.length = 0;
     this.high = this.learned.packing.fingerprint(from, 'high');
