@@ -5,9 +5,9 @@
  * other input. Nothing else in the program knows where a design came from.
  */
 import { statSync } from 'node:fs';
-import { register } from 'node:module';
+import module from 'node:module';
 import { extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { tsImport } from 'tsx/esm/api';
 import { z } from 'zod';
 import { type Booted, type Design, type Knobs, boot, settings, showKnobs } from '../model/design.ts';
@@ -77,9 +77,7 @@ async function readDesigns(path: string, from: string): Promise<Chosen[]> {
   try {
     exported = (await tsImport(pathToFileURL(from).href, import.meta.url)) as Record<string, unknown>;
   } catch (error) {
-    throw refusal(
-      `${oneLine(path)}: cannot be loaded: ${oneLine(error instanceof Error ? error.message : String(error))}`,
-    );
+    throw refusal(`${oneLine(path)}${lineOf(error, from)}: cannot be loaded: ${messageOf(error)}`);
   }
   const values = new Set([...Object.values(exported), ...Object.values(nested(exported['default']))]);
   const found = [...values].flatMap((value) => {
@@ -97,6 +95,14 @@ async function readDesigns(path: string, from: string): Promise<Chosen[]> {
   );
 }
 
+const messageOf = (error: unknown): string => oneLine(error instanceof Error ? error.message : String(error));
+/** The line of the file at which loading failed, as ':12', when the error knows it. */
+function lineOf(error: unknown, from: string): string {
+  const [, after] = (error instanceof Error ? (error.stack ?? '') : '').split(from);
+  const [, line] = /^(?:\?[^:\s]*)?:(\d+)/.exec(after ?? '') ?? [];
+  return line === undefined ? '' : `:${line}`;
+}
+
 /** A CommonJS file arrives as one default export with everything in it. */
 const nested = (value: unknown): Record<string, unknown> =>
   value !== null && typeof value === 'object' && !('kernel' in value) ? (value as Record<string, unknown>) : {};
@@ -104,19 +110,28 @@ const nested = (value: unknown): Record<string, unknown> =>
 let lent = false;
 /**
  * A user's file imports from 'fenceproof' whether or not it is installed beside that file: where nothing is found,
- * the copy that runs answers. And it is a module whether or not a package.json near it says so.
+ * the copy that runs answers. Twice, because a file outside any package of type "module" is loaded with require.
  */
 function lendOurselves(): void {
   if (lent) return;
   lent = true;
-  const ours = new URL(`./api${extname(import.meta.url)}`, import.meta.url).href;
-  const hook = `export const resolve = async (specifier, context, next) => {
-    if (specifier === 'fenceproof')
-      return next(specifier, context).catch(() => ({ url: ${JSON.stringify(ours)}, format: 'module', shortCircuit: true }));
-    return next(specifier, context);
+  const ours = new URL(`./api${extname(import.meta.url)}`, import.meta.url);
+  const hook = `export const resolve = (specifier, context, next) =>
+    specifier !== 'fenceproof' ? next(specifier, context)
+    : next(specifier, context).catch(() => ({ url: ${JSON.stringify(ours.href)}, format: 'module', shortCircuit: true }));`;
+  module.register(`data:text/javascript,${encodeURIComponent(hook)}`);
+
+  const resolver = module as unknown as { _resolveFilename(request: string, ...rest: unknown[]): string };
+  const before = resolver._resolveFilename.bind(resolver);
+  resolver._resolveFilename = (request, ...rest) => {
+    try {
+      return before(request, ...rest);
+    } catch (error) {
+      // tsx asks with what it needs to tell apart behind a question mark.
+      if (request.split('?')[0] === 'fenceproof') return fileURLToPath(ours);
+      throw error;
+    }
   };
-  export const load = (url, context, next) => next(url, /\\.ts(\\?|$)/.test(url) ? { ...context, format: 'module' } : context);`;
-  register(`data:text/javascript,${encodeURIComponent(hook)}`);
 }
 
 /** Boot one setting, by names. */
@@ -154,7 +169,7 @@ export function chooseSettings(chosen: readonly Chosen[], knobs: Knobs): Setting
           boot(design, each);
         } catch (error) {
           const where = from ?? design.name;
-          throw refusal(`${where}: ${showKnobs(each)}: ${oneLine((error as Error).message)}`);
+          throw refusal(`${where}: ${showKnobs(each) || 'without knobs'}: ${oneLine((error as Error).message)}`);
         }
         return { design: design.name, ...(from === undefined ? {} : { from }), knobs: each };
       });

@@ -56,8 +56,9 @@ function complaint(error: CommanderError, program: Command, args: readonly strin
       const flags = (command ?? program).options.map(({ long, short }) => long ?? short ?? '');
       return `${message}; there are: ${[...flags, '--help'].join(', ')}`;
     }
-    case 'commander.unknownCommand':
     case 'commander.help':
+      return `unknown command '${args.at(-1) ?? ''}'; there are: ${program.commands.map((each) => each.name()).join(', ')}`;
+    case 'commander.unknownCommand':
       return `${message}; there are: ${program.commands.map((each) => each.name()).join(', ')}`;
     case 'commander.missingArgument':
       return `${message}; usage: fenceproof ${command?.name() ?? ''} ${command?.usage() ?? ''}`;

@@ -15,7 +15,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Entry, type Parsed, hashOf, identityOf, parseEntry, writeEntry } from './entry.ts';
 
 /** Larger files are not even read; a schedule of 100,000 usual words fits. */
@@ -69,7 +69,7 @@ export function fileNameOf(entry: Pick<Entry, 'design' | 'knobs' | 'expect'>): s
  */
 export function saveEntry(directory: string, entry: Entry): string {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     const path = placeFor(directory, entry);
     writeWhole(path, writeEntry(entry));
     return path;
@@ -103,7 +103,7 @@ export function writeWhole(path: string, text: string): void {
 /** Is this a directory into which a file can be written? Found out by writing one. @throws in one line when not */
 export function ensureWritable(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     const probe = join(directory, `.fenceproof.${process.pid}.tmp`);
     writeFileSync(probe, '', { flag: 'wx' });
     rmSync(probe);
@@ -112,8 +112,16 @@ export function ensureWritable(directory: string): void {
   }
 }
 
+/** Level by level: where the kernel answers ENOENT for a new name, as in /proc, Node's own recursion never ends. */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  const above = dirname(resolve(directory));
+  if (above !== resolve(directory)) makeDirectory(above);
+  mkdirSync(directory);
+}
+
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
+  ENOENT: 'there is no such file or directory',
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',

@@ -129,7 +129,7 @@ export function expected(of: Design, knobs: Knobs): Expectation | undefined {
  */
 export function fullKnobs(of: Design, given: Knobs): Knobs {
   for (const [knob, value] of Object.entries(given)) {
-    const values = of.knobs[knob];
+    const values = Object.hasOwn(of.knobs, knob) ? of.knobs[knob] : undefined;
     if (!values)
       throw new Error(`${of.name} has no knob "${knob}"; there are: ${Object.keys(of.knobs).join(', ') || 'none'}`);
     if (!values.includes(value))
@@ -226,7 +226,7 @@ function checkNames(where: string, program: readonly Instruction[], machine: Mac
 export function start(booted: Booted, workload: Workload): KernelState {
   const state = structuredClone(booted.machine.boot);
   for (const [user, calls] of Object.entries(workload)) {
-    const row = state.users[user];
+    const row = Object.hasOwn(state.users, user) ? state.users[user] : undefined;
     if (!row) throw new Error(`unknown user "${user}"; there are: ${Object.keys(state.users).join(', ') || 'none'}`);
     row.todo = calls.map((text) => parseCall(booted, text));
   }

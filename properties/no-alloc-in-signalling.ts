@@ -58,8 +58,7 @@ export const noAllocInSignalling: Property = {
         rules: ['L-23', 'L-24'],
       };
     }
-    const section = kernel.threads[thread]?.held.find((held) => held.kind === 'signalling');
-    if (!section) return undefined;
+    if (!alloc.signalling) return undefined;
     return {
       property: 'no-alloc-in-signalling',
       kind: 'annotated',

@@ -130,8 +130,8 @@ function stepText(step: Step, { paint }: Look): string {
   ].join('\n');
 }
 
-const waitText = (thread: string, { object, because, owedBy }: Wait): string =>
-  `${thread} waits for ${object}${owedBy.length > 0 ? ` of ${owedBy.join(', ')}` : ''}, because ${because}`;
+const waitText = (thread: string, { object, because, owedBy, any }: Wait): string =>
+  `${thread} waits for ${object}${owedBy.length > 0 ? ` (owed by ${owedBy.join(any ? ' or ' : ', ')})` : ''}, because ${because}`;
 
 /** A value as a person reads it; a stack is its routines and lines, innermost last. */
 function shown(slot: string, value: unknown): string {

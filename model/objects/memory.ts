@@ -39,12 +39,14 @@ const fields = {
 declare module '../machine.ts' {
   interface Slices extends Kept<typeof fields> {}
   interface Facts {
-    /** Memory was asked for. `direct`: it may enter direct reclaim, and so wait for anything reclaim waits for. */
-    allocates: { gfp: Gfp; direct: boolean; what: string };
+    /** Memory was asked for. `direct`: it may enter direct reclaim, and so wait for anything reclaim waits for.
+     * `signalling`: it was asked for inside a signalling section, which may be over when the step is. */
+    allocates: { gfp: Gfp; direct: boolean; signalling: boolean; what: string };
     reclaimed: { what: string };
   }
 }
 
+const inSection = (kernel: KernelState, me: string): boolean => holdsKind(kernel, me, 'signalling') !== undefined;
 const alreadyReclaiming = (kernel: KernelState, me: string): boolean => holdsKind(kernel, me, 'reclaim') !== undefined;
 /** The mask after the task's scopes: memalloc_nofs_save and friends weaken every allocation inside; the strictest wins (G-1, A1.6). */
 const scoped = (kernel: KernelState, me: string, gfp: Gfp): Gfp => {
@@ -91,7 +93,7 @@ const kmalloc_op = instruction('kmalloc', (gfp: Gfp, what: string) => ({ gfp, wh
     const direct = reclaims(mask) && !alreadyReclaiming(kernel, me);
     if (reclaims(mask)) might_sleep(kernel, me, `kmalloc(${gfp})`);
     mightAlloc(kernel, me, mask);
-    note(kernel, me, { kind: 'allocates', gfp: mask, direct, what });
+    note(kernel, me, { kind: 'allocates', gfp: mask, direct, signalling: inSection(kernel, me), what });
     returns(kernel, me, outcome === 'fails' ? '-ENOMEM' : '0');
     if (outcome !== 'ok' && outcome !== 'fails') reclaim(kernel, me, mask, outcome);
   },
@@ -237,7 +239,13 @@ const mempool_enter = instruction('mempool_enter', (pool: string, gfp: Gfp) => (
     const direct = reclaims(mask) && !alreadyReclaiming(kernel, me);
     might_sleep(kernel, me, `mempool_alloc(&${pool}, ${gfp})`);
     mightAlloc(kernel, me, mask);
-    note(kernel, me, { kind: 'allocates', gfp: mask, direct, what: `an element of ${pool}` });
+    note(kernel, me, {
+      kind: 'allocates',
+      gfp: mask,
+      direct,
+      signalling: inSection(kernel, me),
+      what: `an element of ${pool}`,
+    });
     if (outcome !== 'ok') reclaim(kernel, me, mask, outcome);
   },
 });

@@ -1,6 +1,6 @@
 /**
  * The lean search: breadth first like explore.ts, but of the states seen it keeps only 64-bit fingerprints, and in full
- * only the frontier. Two different states with one fingerprint would be taken for one: `omission` says how likely it
+ * only the frontier. Two different states with one fingerprint would be taken for one: `omission` bounds how likely it
  * is that this happened at all. Parents are kept, so a trace can be rebuilt and judged by the plain reducer.
  *
  * Where the time goes is the table, which is larger than any cache. So candidates are only numbers at first (two lanes,
@@ -9,6 +9,7 @@
  */
 import { word } from '../../model/case.ts';
 import type { ExploreOptions } from './explore.ts';
+import { FingerprintTable } from './fingerprints.ts';
 import { type Learned, type Turn, type Way, apply } from './learned.ts';
 import { enlarged } from './store.ts';
 
@@ -23,214 +24,32 @@ export interface Lean {
   readonly omission: number;
   schedule(state: number): string[];
 }
-
-const BATCH = 1024;
-/** The table grows when it is fuller than this. */
-const FULLEST = 0.7;
-
-export function lean<S extends object, F>(
-  learned: Learned<S, F>,
-  from: Uint16Array,
-  options: Omit<ExploreOptions<F>, 'edges'> & { readonly expect?: number },
-): Lean {
-  const { packing, threads } = learned;
-  const { width } = packing;
-  const half = width / 2;
-  const { maxStates, patient } = options;
-  let capacity = 4096;
-  while (capacity * FULLEST < (options.expect ?? 0)) capacity *= 2;
-  let table = new Int32Array(capacity * 2);
-  let parents: Int32Array = new Int32Array(Math.max(1024, options.expect ?? 0));
-  let parentWays: Uint16Array = new Uint16Array(parents.length);
-  let count = 0;
-
-  let now = frontier(width);
-  let next = frontier(width);
-  const ways: Way<F>[] = [];
-  const numbers: number[] = [];
-  const numberOf = (way: Way<F>): number => {
-    const known = numbers[way.id];
-    if (known !== undefined) return known;
-    numbers[way.id] = ways.length;
-    ways.push(way);
-    if (ways.length > 0xffff)
-      throw new Error('more than 65,535 different steps: something in the system grows for ever');
-    return ways.length - 1;
-  };
-  const schedule = (state: number): string[] => {
-    const words: string[] = [];
-    for (let at = state; at > 0; at = parents[at] as number) words.push(word(ways[parentWays[at] as number] as Way<F>));
-    return words.reverse();
-  };
-  options.begins?.(schedule);
-
-  const scratch = new Uint16Array(width);
-  const scratchPairs = new Int32Array(scratch.buffer);
-  const highs = new Int32Array(BATCH);
-  const lows = new Int32Array(BATCH);
-  const places = new Int32Array(BATCH);
-  const froms = new Int32Array(BATCH);
-  const batchWays: Way<F>[] = Array.from({ length: BATCH });
-  let batch = 0;
-  let base = 0; // number of the first state of the level
-  let touched = 0;
-
-  const grow = (): void => {
-    const old = table;
-    capacity *= 2;
-    table = new Int32Array(capacity * 2);
-    for (let at = 0; at < old.length; at += 2) {
-      const high = old[at] as number;
-      const low = old[at + 1] as number;
-      if (high === 0 && low === 0) continue;
-      let place = (low ^ Math.imul(high, 0x9e3779b1)) & (capacity - 1);
-      while (table[place * 2] !== 0 || table[place * 2 + 1] !== 0) place = (place + 1) & (capacity - 1);
-      table[place * 2] = high;
-      table[place * 2 + 1] = low;
-    }
-  };
-  /** Build the state that candidate `each` of the batch stands for, and put it on the next level. */
-  const build = (each: number): void => {
-    const parent = froms[each] as number;
-    const way = batchWays[each] as Way<F>;
-    next = next.count * width >= next.words.length ? wider(next, width) : next;
-    const at = next.count * half;
-    const origin = parent * half;
-    for (let pair = 0; pair < half; pair += 1) next.pairs[at + pair] = now.pairs[origin + pair] as number;
-    apply(way, next.words, at * 2);
-    next.highs[next.count] = highs[each] as number;
-    next.lows[next.count] = lows[each] as number;
-    next.count += 1;
-    if (count >= parents.length) {
-      parents = enlarged(parents);
-      const more = new Uint16Array(parents.length);
-      more.set(parentWays);
-      parentWays = more;
-    }
-    parents[count] = base + parent;
-    parentWays[count] = numberOf(way);
-    count += 1;
-  };
-  const flush = (): void => {
-    while (count + batch > capacity * FULLEST) grow();
-    const mask = capacity - 1;
-    for (let each = 0; each < batch; each += 1) {
-      const place = ((lows[each] as number) ^ Math.imul(highs[each] as number, 0x9e3779b1)) & mask;
-      places[each] = place;
-      touched += table[place * 2] as number;
-    }
-    for (let each = 0; each < batch; each += 1) {
-      const high = highs[each] as number;
-      const low = lows[each] as number;
-      for (let place = places[each] as number; ; place = (place + 1) & mask) {
-        const there = table[place * 2] as number;
-        if (there === high && table[place * 2 + 1] === low) break;
-        if (there === 0 && table[place * 2 + 1] === 0) {
-          table[place * 2] = high;
-          table[place * 2 + 1] = low;
-          build(each);
-          break;
-        }
-      }
-    }
-    batch = 0;
-  };
-  const offer = (parent: number, way: Way<F>): void => {
-    let high = (now.highs[parent] as number) ^ way.high;
-    const low = (now.lows[parent] as number) ^ way.low;
-    if (high === 0 && low === 0) high = 1; // all zero means a free place
-    highs[batch] = high;
-    lows[batch] = low;
-    froms[batch] = parent;
-    batchWays[batch] = way;
-    batch += 1;
-    if (batch === BATCH) flush();
-  };
-
-  // Boot is offered like any other state, by a way that changes nothing.
-  now.pairs.set(new Int32Array(from.slice().buffer));
-  now.highs[0] = packing.fingerprint(from, 'high');
-  now.lows[0] = packing.fingerprint(from, 'low');
-  now.count = 1;
-  offer(0, STANDING as unknown as Way<F>);
-  flush();
-  [now, next] = [next, now];
-  next.count = 0;
-  ways.length = 0;
-  numbers.length = 0;
-
-  const turns: Turn<F>[] = threads.map(() => ({}) as Turn<F>);
-  let transitions = 0;
-  let resting = 0;
-  let depth = 0;
-  let stopped = false;
-  for (;;) {
-    const level = now.count;
-    for (let state = 0; state < level; state += 1) {
-      const at = state * width;
-      if (count > maxStates) {
-        stopped = true;
-        break;
-      }
-      let owed = false;
-      let time = false;
-      for (let thread = 0; thread < threads.length; thread += 1) {
-        const turn = learned.turn(thread, now.words, at);
-        turns[thread] = turn;
-        owed ||= turn.owed;
-        time ||= turn.time;
-      }
-      if (!owed && !time) resting += 1;
-      options.state?.(base + state, turns, now.words, at, !owed && !time);
-      for (let thread = 0; thread < threads.length; thread += 1) {
-        const list = (turns[thread] as Turn<F>).ways;
-        for (let each = 0; each < list.length; each += 1) {
-          const way = list[each] as Way<F>;
-          if (patient && owed && way.nature === 'time') continue;
-          transitions += 1;
-          if (options.step && way.facts.length > 0) {
-            for (let pair = 0; pair < half; pair += 1) scratchPairs[pair] = now.pairs[state * half + pair] as number;
-            apply(way, scratch, 0);
-            options.step(way, base + state, scratch);
-          }
-          if (way.slots.length > 0) offer(state, way);
-        }
-      }
-    }
-    flush();
-    options.progress?.(count, base + level);
-    if (stopped || next.count === 0) break;
-    base += level;
-    depth += 1;
-    [now, next] = [next, now];
-    next.count = 0;
-  }
-  const bytes =
-    table.byteLength +
-    parents.byteLength +
-    parentWays.byteLength +
-    now.words.byteLength +
-    next.words.byteLength +
-    16 * (now.highs.length + next.highs.length);
-  // Pairs of states times the chance that 64 bits agree; `touched` keeps the touching loop from being thrown away.
-  const omission = Math.min(1, (count * count) / 2 ** 65) + touched * 0;
-  return { states: count, transitions, depth, resting, exhausted: !stopped, bytes, omission, schedule };
+export interface LeanOptions<F> extends Omit<ExploreOptions<F>, 'edges'> {
+  /** States to make room for at once. */
+  readonly expect?: number;
 }
 
-const STANDING = {
-  slots: new Uint16Array(0),
-  ids: new Uint16Array(0),
-  high: 0,
-  low: 0,
-  facts: [],
-  id: 0,
-  thread: '',
-  threadAt: 0,
-  outcome: '',
-  line: '',
-  nature: 'owed',
-  tamest: true,
-};
+const BATCH = 1024;
+
+export function lean<S extends object, F>(learned: Learned<S, F>, from: Uint16Array, options: LeanOptions<F>): Lean {
+  const search = new LeanSearch(learned, options);
+  options.begins?.((state) => search.schedule(state));
+  search.begin(from);
+  while (search.level()) options.progress?.(search.count, search.base);
+  const { count, transitions, depth, resting, stopped, bytes } = search;
+  // Pairs of states times the chance that 64 bits agree.
+  const omission = Math.min(1, (count * count) / 2 ** 65);
+  return {
+    states: count,
+    transitions,
+    depth,
+    resting,
+    exhausted: !stopped,
+    bytes,
+    omission,
+    schedule: (state) => search.schedule(state),
+  };
+}
 
 /** One level of states, in full. */
 interface Frontier {
@@ -240,8 +59,8 @@ interface Frontier {
   lows: Int32Array;
   count: number;
 }
-function frontier(width: number, room = 1024): Frontier {
-  const pairs = new Int32Array((width / 2) * room);
+function frontier(half: number, room = 1024): Frontier {
+  const pairs = new Int32Array(half * room);
   return {
     pairs,
     words: new Uint16Array(pairs.buffer),
@@ -250,11 +69,166 @@ function frontier(width: number, room = 1024): Frontier {
     count: 0,
   };
 }
-function wider(old: Frontier, width: number): Frontier {
-  const larger = frontier(width, old.highs.length * 2);
+function wider(old: Frontier, half: number): Frontier {
+  const larger = frontier(half, old.highs.length * 2);
   larger.pairs.set(old.pairs);
   larger.highs.set(old.highs);
   larger.lows.set(old.lows);
   larger.count = old.count;
   return larger;
+}
+
+/** The state of a search between two levels. Its loops work on local names: a closure would cost half the speed. */
+class LeanSearch<S extends object, F> {
+  count = 0;
+  /** The number of the first state of the level. */
+  base = 0;
+  transitions = 0;
+  depth = 0;
+  resting = 0;
+  stopped = false;
+  private readonly learned: Learned<S, F>;
+  private readonly options: LeanOptions<F>;
+  private readonly half: number;
+  private readonly table: FingerprintTable;
+  private parents: Int32Array;
+  private parentWays: Uint16Array;
+  private now: Frontier;
+  private next: Frontier;
+  private readonly highs = new Int32Array(BATCH);
+  private readonly lows = new Int32Array(BATCH);
+  private readonly froms = new Int32Array(BATCH);
+  private readonly ids = new Int32Array(BATCH);
+  private readonly fresh = new Int32Array(BATCH);
+
+  constructor(learned: Learned<S, F>, options: LeanOptions<F>) {
+    this.learned = learned;
+    this.options = options;
+    this.half = learned.packing.width / 2;
+    this.table = new FingerprintTable(options.expect ?? 0);
+    this.parents = new Int32Array(Math.max(1024, options.expect ?? 0));
+    this.parentWays = new Uint16Array(this.parents.length);
+    this.now = frontier(this.half);
+    this.next = frontier(this.half);
+  }
+
+  get bytes(): number {
+    const level = ({ pairs, highs, lows }: Frontier): number => pairs.byteLength + highs.byteLength + lows.byteLength;
+    return this.table.bytes + this.parents.byteLength + this.parentWays.byteLength + level(this.now) + level(this.next);
+  }
+  schedule(state: number): string[] {
+    const words: string[] = [];
+    for (let at = state; at > 0; at = this.parents[at] as number)
+      words.push(word(this.learned.way(this.parentWays[at] as number)));
+    return words.reverse();
+  }
+
+  begin(from: Uint16Array): void {
+    const { packing } = this.learned;
+    this.highs[0] = packing.fingerprint(from, 'high');
+    this.lows[0] = packing.fingerprint(from, 'low');
+    this.table.add(this.highs, this.lows, 1, this.fresh);
+    this.now.words.set(from);
+    this.now.highs[0] = this.highs[0];
+    this.now.lows[0] = this.lows[0];
+    this.now.count = 1;
+    this.count = 1;
+  }
+
+  /** Expand one level; false when there is no further one. */
+  level(): boolean {
+    const { learned, now, highs, lows, froms, ids, options } = this;
+    const { threads, packing } = learned;
+    const { width } = packing;
+    const { words } = now;
+    const turns: Turn<F>[] = threads.map(() => ({}) as Turn<F>);
+    let batch = 0;
+    for (let state = 0; state < now.count; state += 1) {
+      if (this.count > options.maxStates) {
+        this.stopped = true;
+        break;
+      }
+      const at = state * width;
+      const high = now.highs[state] as number;
+      const low = now.lows[state] as number;
+      let owed = false;
+      let time = false;
+      for (let thread = 0; thread < threads.length; thread += 1) {
+        const turn = learned.turn(thread, words, at);
+        turns[thread] = turn;
+        owed ||= turn.owed;
+        time ||= turn.time;
+      }
+      if (!owed && !time) this.resting += 1;
+      options.state?.(this.base + state, turns, words, at, !owed && !time);
+      const held = options.patient && owed && time;
+      for (let thread = 0; thread < threads.length; thread += 1) {
+        const turn = turns[thread] as Turn<F>;
+        const changes = turn.ids.length;
+        for (let each = 0; each < changes; each += 1) {
+          if (held && turn.ways[each]?.nature === 'time') continue;
+          this.transitions += 1;
+          if (options.step) this.show(turn.ways[each] as Way<F>, state);
+          highs[batch] = high ^ (turn.highs[each] as number);
+          lows[batch] = low ^ (turn.lows[each] as number);
+          froms[batch] = state;
+          ids[batch] = turn.ids[each] as number;
+          batch += 1;
+          if (batch === BATCH) {
+            this.flush(batch);
+            batch = 0;
+          }
+        }
+      }
+    }
+    this.flush(batch);
+    if (this.stopped || this.next.count === 0) return false;
+    this.base += now.count;
+    this.depth += 1;
+    [this.now, this.next] = [this.next, this.now];
+    this.next.count = 0;
+    return true;
+  }
+
+  /** Ask the table about the batch, and build the states that are new. */
+  private flush(batch: number): void {
+    const { fresh, froms, ids, half, learned, now } = this;
+    const news = this.table.add(this.highs, this.lows, batch, fresh);
+    if (news === 0) return;
+    while (this.next.count + news > this.next.highs.length) this.next = wider(this.next, half);
+    this.makeRoom(news);
+    const { next, parents, parentWays } = this;
+    for (let nth = 0; nth < news; nth += 1) {
+      const each = fresh[nth] as number;
+      const parent = froms[each] as number;
+      const id = ids[each] as number;
+      const at = next.count * half;
+      const origin = parent * half;
+      for (let pair = 0; pair < half; pair += 1) next.pairs[at + pair] = now.pairs[origin + pair] as number;
+      apply(learned.way(id), next.words, at * 2);
+      next.highs[next.count] = this.highs[each] as number;
+      next.lows[next.count] = this.lows[each] as number;
+      next.count += 1;
+      parents[this.count] = this.base + parent;
+      parentWays[this.count] = id;
+      this.count += 1;
+    }
+  }
+  private makeRoom(news: number): void {
+    if (this.learned.waysMade > 0xffff)
+      throw new Error('more than 65,535 different steps: something in the system grows for ever');
+    while (this.count + news > this.parents.length) {
+      this.parents = enlarged(this.parents);
+      const ways = new Uint16Array(this.parents.length);
+      ways.set(this.parentWays);
+      this.parentWays = ways;
+    }
+  }
+  /** Let the visitor look at a step, in the state after it. */
+  private show(way: Way<F>, state: number): void {
+    const { width } = this.learned.packing;
+    const after = this.now.words.slice(state * width, (state + 1) * width);
+    apply(way, after, 0);
+    this.options.step?.(way, this.base + state, after);
+  }
 }

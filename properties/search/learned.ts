@@ -29,6 +29,24 @@ export interface Turn<F = Fact> {
   readonly ways: readonly Way<F>[];
   readonly owed: boolean;
   readonly time: boolean;
+  /** A number of its own among all turns of the system. */
+  readonly id: number;
+  /** Slots that decide what the process can do and what it does, and slots that it may write. */
+  readonly reads: ReadonlySet<number>;
+  readonly writes: ReadonlySet<number>;
+  /** The ways once more, as numbers: fingerprint changes and ids, for the inner loop of a search. */
+  readonly highs: Int32Array;
+  readonly lows: Int32Array;
+  readonly ids: Int32Array;
+}
+
+/** Can these two go in either order, with the same effect, from every state in which both leaves hold? */
+export function independent(a: Turn<unknown>, b: Turn<unknown>): boolean {
+  const meets = (writes: ReadonlySet<number>, other: Turn<unknown>): boolean => {
+    for (const slot of writes) if (other.reads.has(slot) || other.writes.has(slot)) return true;
+    return false;
+  };
+  return !meets(a.writes, b) && !meets(b.writes, a);
 }
 
 export class Learned<S extends object = KernelState, F = Fact> {
@@ -38,6 +56,8 @@ export class Learned<S extends object = KernelState, F = Fact> {
   private readonly recorder: Recorder<S>;
   private readonly turns: readonly Learner<S, Turn<F>>[];
   private ways = 0;
+  private turnsMade = 0;
+  private readonly made: Way<F>[] = [];
 
   constructor(system: System<S, F>) {
     this.system = system;
@@ -50,6 +70,15 @@ export class Learned<S extends object = KernelState, F = Fact> {
   /** What process number `threadAt` can do in the state at `words[at]`. */
   turn(threadAt: number, words: Uint16Array, at: number): Turn<F> {
     return (this.turns[threadAt] as Learner<S, Turn<F>>).of(words, at);
+  }
+
+  /** How many ways have an id so far. */
+  get waysMade(): number {
+    return this.ways;
+  }
+  /** The way with this id. */
+  way(id: number): Way<F> {
+    return this.made[id] as Way<F>;
   }
 
   /** A function of the state, learned in the same way. */
@@ -69,7 +98,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
       const ways = choicesOf(thread, now).map(({ outcome, nature }, nth): Way<F> => {
         recorder.rewind();
         const facts = structuredClone(this.system.step(recorder.view, thread, outcome));
-        return {
+        const way: Way<F> = {
           ...recorder.changes(),
           thread,
           threadAt,
@@ -80,9 +109,17 @@ export class Learned<S extends object = KernelState, F = Fact> {
           facts,
           id: (this.ways += 1) - 1,
         };
+        this.made.push(way);
+        return way;
       });
       recorder.rewind();
       return {
+        id: (this.turnsMade += 1) - 1,
+        reads: new Set(recorder.reads),
+        writes: new Set(ways.flatMap(({ slots }) => [...slots])),
+        highs: Int32Array.from(ways, ({ high }) => high),
+        lows: Int32Array.from(ways, ({ low }) => low),
+        ids: Int32Array.from(ways, ({ id }) => id),
         open: now,
         ways,
         owed: ways.some(({ nature }) => nature === 'owed'),
