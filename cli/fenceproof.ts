@@ -3,5 +3,13 @@
 import { main } from './main.ts';
 import { endQuietlyOnClosedPipe, processTerminal } from './terminal.ts';
 
+/** EX_SOFTWARE of sysexits.h: neither the input nor the design is at fault, we are. */
+const OUR_MISTAKE = 70;
+
 endQuietlyOnClosedPipe();
-process.exitCode = await main(process.argv.slice(2), processTerminal());
+try {
+  process.exitCode = await main(process.argv.slice(2), processTerminal());
+} catch (error) {
+  console.error('fenceproof: a mistake of its own; please report it with these lines:\n', error);
+  process.exitCode = OUR_MISTAKE;
+}

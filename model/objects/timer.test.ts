@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { choices, follow } from '../case.ts';
 import { must, start } from '../design.ts';
 import { misuses, stage, witnessed } from '../stage.ts';

@@ -39,7 +39,7 @@ describe('a user process', () => {
     expect(at.open('u')).toMatchObject({ kind: 'ready', nature: 'may' });
   });
   test('killed, it runs its exit routine and makes no more calls', () => {
-    const at = stage(kernel(['submit(bo0)', 'submit(bo1)'], 'do_exit'));
+    const at = stage(kernel(['submit(bo0)', 'submit(bo1)', 'submit(bo1)'], 'do_exit'));
     at.plays('u/submit', 'u', 'u');
     const facts = [...at.plays('u/killed'), ...at.runs('u')];
     expect(witnessed(facts)).toEqual(['do_exit']);

@@ -140,12 +140,22 @@ describe('flush and cancel', () => {
     at.runs('w');
     expect(at.open('task').kind).toBe('ready');
   });
-  test('cancel_work_sync during a run takes away the run that was queued behind it', () => {
-    const at = on({ task: must([queue_work('w'), queue_work('w'), cancel_work_sync('w')]), w: work(body('w'), 'q') }, [
-      'q',
+  test('cancel_work_sync during a run takes away the run that was queued behind it, and only that one', () => {
+    const at = on(
+      {
+        task: must([queue_work('w'), queue_work('other'), queue_work('w'), cancel_work_sync('w')]),
+        w: work(body('w'), 'q'),
+        other: work(body('other'), 'q'),
+      },
+      ['q'],
+    );
+    at.plays('task', 'w', 'task', 'task', 'task');
+    expect(at.because('other')).toBe('q is ordered and w runs first');
+    expect([...witnessed(at.runs('w')), ...witnessed(at.runs('other'))]).toEqual([
+      'w ends',
+      'other begins',
+      'other ends',
     ]);
-    at.plays('task', 'w', 'task', 'task');
-    expect(witnessed(at.runs('w'))).toEqual(['w ends']);
     expect(at.open('w').kind).toBe('idle');
     expect(at.kernel.workqueues['q']?.items).toEqual([]);
   });
