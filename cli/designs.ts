@@ -8,7 +8,6 @@ import { statSync } from 'node:fs';
 import module from 'node:module';
 import { extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { isMainThread } from 'node:worker_threads';
 import { tsImport } from 'tsx/esm/api';
 import { z } from 'zod';
 import { type Booted, type Design, type Knobs, boot, settings, showKnobs } from '../model/design.ts';
@@ -76,7 +75,7 @@ async function readDesigns(path: string, from: string): Promise<Chosen[]> {
   lendOurselves();
   let exported: Record<string, unknown>;
   try {
-    exported = (await importTypeScript(pathToFileURL(from).href)) as Record<string, unknown>;
+    exported = (await tsImport(pathToFileURL(from).href, import.meta.url)) as Record<string, unknown>;
   } catch (error) {
     throw refusal(`${oneLine(path)}${lineOf(error, from)}: cannot be loaded: ${messageOf(error)}`);
   }
@@ -96,9 +95,6 @@ async function readDesigns(path: string, from: string): Promise<Chosen[]> {
   );
 }
 
-/** A worker that was started from our own sources runs under tsx already, and tsx does not nest. */
-const importTypeScript = (url: string): Promise<unknown> =>
-  isMainThread || extname(import.meta.url) === '.js' ? tsImport(url, import.meta.url) : import(url);
 const messageOf = (error: unknown): string => oneLine(error instanceof Error ? error.message : String(error));
 /** The line of the file at which loading failed, as ':12', when the error knows it. */
 function lineOf(error: unknown, from: string): string {

@@ -35,7 +35,7 @@ export function openPool(workers: number): Pool {
     size: workers,
     async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<Results[K]> {
       const cut = task.kind === 'fuzz' ? {} : { signal: ending.signal };
-      const answer: unknown = workers === 0 ? await inTurn(task) : await threads().run(task, cut);
+      const answer: unknown = workers === 0 || mustStay(task) ? await inTurn(task) : await threads().run(task, cut);
       return answer as Results[K];
     },
     async each(items, go) {
@@ -57,6 +57,11 @@ export function openPool(workers: number): Pool {
   };
 }
 
+const FROM_SOURCES = extname(import.meta.url) === '.ts';
+/** tsx does not nest: a worker that runs our own sources under it cannot load a user's file with it. */
+const mustStay = (task: Task): boolean =>
+  FROM_SOURCES && (task.kind === 'status' ? task.from : task.setting.from) !== undefined;
+
 /** In this thread, with a pause before it in which signals are heard. */
 async function inTurn(task: Task): Promise<unknown> {
   await new Promise((resolve) => setImmediate(resolve));
@@ -71,6 +76,6 @@ function startThreads(workers: number): Piscina {
     filename,
     minThreads: workers,
     maxThreads: workers,
-    ...(extension === '.ts' ? { execArgv: ['--import', tsx()] } : {}),
+    ...(FROM_SOURCES ? { execArgv: ['--import', tsx()] } : {}),
   });
 }

@@ -273,7 +273,7 @@ function leaving(kernel: KernelState, me: string, thread: Thread, to: 'user' | '
 type Said = { [K in keyof Facts]: { readonly kind: K } & Readonly<Facts[K]> }[keyof Facts];
 /** Say what happened in this step. */
 export function note(kernel: KernelState, me: string, fact: Said): void {
-  kernel.facts.push({ ...fact, thread: me } as Fact);
+  kernel.facts.push({ ...fact, thread: me });
 }
 
 /** Push a call onto the running thread's own stack: reclaim, notifiers, callbacks, interrupts, routines. */
@@ -319,9 +319,9 @@ export function instruction<A extends readonly unknown[], O extends Record<strin
 ): Builder<A> {
   const build = (...args: A): Instruction => {
     const given = Object.entries(operands(...args)).filter(([, value]) => value !== undefined);
-    return { op: opName, ...Object.fromEntries(given) } as Instruction;
+    return { op: opName, ...Object.fromEntries(given) };
   };
-  return Object.assign(build, { opName, op: op as unknown as Op });
+  return Object.assign(build, { opName, op: op });
 }
 
 /** One file of `objects/`: part of the schema, some instructions, and routines that they call. */

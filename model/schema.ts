@@ -168,9 +168,7 @@ export function bootState(
     }
   }
   for (const { path, kind } of [...slotsOf(schema, state), ...constantsOf(schema, state)]) {
-    const why = misfit(kind, read(state, path), (of) =>
-      of === 'routines' ? routines : Object.keys((state[of] ?? {}) as object),
-    );
+    const why = misfit(kind, read(state, path), (of) => (of === 'routines' ? routines : Object.keys(state[of] ?? {})));
     if (why) throw new Error(`${path.join('.')}: ${why}`);
   }
   return state;

@@ -58,16 +58,16 @@ export interface Property {
   readonly sources: readonly string[];
   /** The kinds of facts that `step` and `gathers` care about; other steps are not shown to them. */
   readonly hears?: readonly Fact['kind'][];
-  step?(moment: Moment): Blame | undefined;
+  readonly step?: (moment: Moment) => Blame | undefined;
   /** Asked only in states in which a blocked thread waits for another blocked one, or for itself. */
-  waits?(opens: Opens): Blame | undefined;
-  rest?(machine: Machine, kernel: KernelState, opens: Opens): Blame | undefined;
-  circle?(circle: Circle): Blame | undefined;
-  gathers?(moment: Moment): readonly Evidence[];
+  readonly waits?: (opens: Opens) => Blame | undefined;
+  readonly rest?: (machine: Machine, kernel: KernelState, opens: Opens) => Blame | undefined;
+  readonly circle?: (circle: Circle) => Blame | undefined;
+  readonly gathers?: (moment: Moment) => readonly Evidence[];
   /** The verdict on everything gathered; `keys` are the pieces it rests on. */
-  concludes?(
+  readonly concludes?: (
     evidence: ReadonlyMap<string, Evidence>,
-  ): { readonly blame: Blame; readonly keys: readonly string[] } | undefined;
+  ) => { readonly blame: Blame; readonly keys: readonly string[] } | undefined;
 }
 
 /** Same bug? Findings are told apart by this, counterexamples are pinned on it. */

@@ -21,8 +21,12 @@ interface Test {
   readonly is: readonly string[];
 }
 const listed = (value: string | readonly string[]): readonly string[] => (typeof value === 'string' ? [value] : value);
-const structured = (test: Test, then: Block, otherwise: Block): Instruction =>
-  ({ op: 'if', test, then: then as unknown as Operand, otherwise: otherwise as unknown as Operand }) as Instruction;
+const structured = (test: Test, then: Block, otherwise: Block): Instruction => ({
+  op: 'if',
+  test,
+  then: then as unknown as Operand,
+  otherwise: otherwise as unknown as Operand,
+});
 
 /** If the last call returned this (or one of these), then …; otherwise …. */
 export const if_ret = (is: string | readonly string[], then: Block, otherwise: Block = []): Instruction =>
@@ -35,7 +39,7 @@ export const if_var = (
   otherwise: Block = [],
 ): Instruction => structured({ of: variable, is: listed(is) }, then, otherwise);
 /** Repeat for ever; leave with goto or return_. */
-export const forever = (body: Block): Instruction => ({ op: 'forever', body: body as unknown as Operand });
+export const forever = (body: Block): Instruction => ({ op: 'forever', body: body });
 export const label = (name: string): Instruction => ({ op: 'label', name });
 export const goto = (to: string): Instruction => ({ op: 'jump', to });
 

@@ -101,7 +101,7 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
     };
     const remember = (property: Property, pieces: readonly Evidence[], schedule: () => readonly string[]): void => {
       let places = evidence.get(property);
-      if (!places) evidence.set(property, (places = new Map()));
+      if (!places) evidence.set(property, (places = new Map<Uint16Array, Known>()));
       let known = places.get(from);
       if (!known) places.set(from, (known = { pieces: new Map(), looked: new Set() }));
       if (known.looked.has(pieces)) return;

@@ -105,7 +105,9 @@ export class Recorder<S extends object> {
         Object.defineProperty(owner, key, {
           enumerable: true,
           get: () => this.get(slot),
-          set: (value: unknown) => this.set(slot, value),
+          set: (value: unknown) => {
+            this.set(slot, value);
+          },
         });
       }
     };

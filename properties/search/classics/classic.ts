@@ -4,8 +4,8 @@ import { type Schema, bootState } from '../../../model/schema.ts';
 import type { System } from '../system.ts';
 
 export interface Command<S> {
-  when(state: S): boolean;
-  then(state: S): void;
+  readonly when: (state: S) => boolean;
+  readonly then: (state: S) => void;
 }
 export type Classic<S extends object> = System<S, never>;
 

@@ -13,7 +13,7 @@ export const randomWalk: WalkStrategy = {
       pick(ways) {
         const threads: number[] = [];
         for (const { threadAt } of ways) if (threads.at(-1) !== threadAt) threads.push(threadAt);
-        return weather(random, ways, threads[random.below(threads.length)] as number, rough) as Way;
+        return weather(random, ways, threads[random.below(threads.length)] as number, rough);
       },
     };
   },

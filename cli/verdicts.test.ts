@@ -1,0 +1,59 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { boot, expected, settings, showKnobs } from '../model/design.ts';
+import { designs } from '../model/designs/index.ts';
+import { properties } from '../properties/index.ts';
+import { sweep } from '../properties/search/sweep.ts';
+import { markdown } from '../reports/markdown.ts';
+import type { Look } from '../reports/reporter.ts';
+import { rowOf } from '../reports/row.ts';
+
+/** Every design at every setting, swept once for all claims of this file. */
+const swept = designs.flatMap((design) =>
+  settings(design).map((knobs) => {
+    const booted = boot(design, knobs);
+    return { booted, found: sweep(booted, properties), title: `${design.name} ${showKnobs(knobs)}` };
+  }),
+);
+
+describe('every design at every setting', () => {
+  for (const { booted, found, title } of swept)
+    test(`${title}: comes out as its authors were promised`, () => {
+      const { design, knobs } = booted;
+      const expectation = expected(design, knobs);
+      expect(expectation, 'nobody says what to expect here').toBeDefined();
+      expect(found.complete, found.why).toBe(true);
+      const convicted = new Set<string>(found.findings.map(({ blame }) => blame.property));
+      expect([...(expectation?.convicts ?? [])].filter((name) => !convicted.has(name))).toEqual([]);
+      expect([...(expectation?.spares ?? [])].filter((name) => convicted.has(name))).toEqual([]);
+      if (expectation?.acquits) expect([...convicted]).toEqual([]);
+      expect((expectation?.witnesses ?? []).filter((name) => !found.witnesses.has(name)), 'never reached').toEqual([]);
+    });
+
+  test('an acquittal always names what must have been reached', () => {
+    const bare = designs.flatMap(({ name, expect: all }) => all.filter(({ acquits, witnesses }) => acquits && !witnesses?.length).map(() => name));
+    expect(bare).toEqual([]);
+  });
+  test('every design has a setting that is convicted and one that is acquitted, or says that there is none', () => {
+    const kinds = designs.map(({ name, expect: all }) => ({ name, convicts: all.some(({ convicts }) => convicts?.length), acquits: all.some(({ acquits }) => acquits) }));
+    expect(kinds.filter(({ convicts }) => !convicts)).toEqual([]);
+    // The 2021 proposals: as a dma-fence, none of them keeps the promise (Documentation/driver-api/dma-buf.rst, T-10).
+    expect(kinds.filter(({ acquits }) => !acquits).map(({ name }) => name)).toEqual(['next-serial']);
+  });
+});
+
+describe('the README', () => {
+  const path = fileURLToPath(new URL('../README.md', import.meta.url));
+  const [BEGIN, END] = ['<!-- verdicts: generated, see cli/verdicts.test.ts -->\n', '<!-- end of verdicts -->'];
+
+  test('shows the verdicts as they are now (GOLDEN=write writes them)', () => {
+    const rows = swept.map(({ booted, found }) => rowOf(booted, found));
+    const table = markdown.render(rows, { width: 100, paint: (_style, text) => text } as Look);
+    const readme = readFileSync(path, 'utf8');
+    const [before, rest] = readme.split(BEGIN) as [string, string];
+    const [shown, after] = rest.split(END) as [string, string];
+    if (process.env['GOLDEN'] === 'write') writeFileSync(path, `${before}${BEGIN}\n${table}\n${END}${after}`);
+    else expect(shown.trim()).toBe(table.trim());
+  });
+});
