@@ -28,15 +28,24 @@ describe('every design at every setting', () => {
       expect([...(expectation?.convicts ?? [])].filter((name) => !convicted.has(name))).toEqual([]);
       expect([...(expectation?.spares ?? [])].filter((name) => convicted.has(name))).toEqual([]);
       if (expectation?.acquits) expect([...convicted]).toEqual([]);
-      expect((expectation?.witnesses ?? []).filter((name) => !found.witnesses.has(name)), 'never reached').toEqual([]);
+      expect(
+        (expectation?.witnesses ?? []).filter((name) => !found.witnesses.has(name)),
+        'never reached',
+      ).toEqual([]);
     });
 
   test('an acquittal always names what must have been reached', () => {
-    const bare = designs.flatMap(({ name, expect: all }) => all.filter(({ acquits, witnesses }) => acquits && !witnesses?.length).map(() => name));
+    const bare = designs.flatMap(({ name, expect: all }) =>
+      all.filter(({ acquits, witnesses }) => acquits && !witnesses?.length).map(() => name),
+    );
     expect(bare).toEqual([]);
   });
   test('every design has a setting that is convicted and one that is acquitted, or says that there is none', () => {
-    const kinds = designs.map(({ name, expect: all }) => ({ name, convicts: all.some(({ convicts }) => convicts?.length), acquits: all.some(({ acquits }) => acquits) }));
+    const kinds = designs.map(({ name, expect: all }) => ({
+      name,
+      convicts: all.some(({ convicts }) => convicts?.length),
+      acquits: all.some(({ acquits }) => acquits),
+    }));
     expect(kinds.filter(({ convicts }) => !convicts)).toEqual([]);
     // The 2021 proposals: as a dma-fence, none of them keeps the promise (Documentation/driver-api/dma-buf.rst, T-10).
     expect(kinds.filter(({ acquits }) => !acquits).map(({ name }) => name)).toEqual(['next-serial']);

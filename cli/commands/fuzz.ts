@@ -49,8 +49,9 @@ import { type Searched, fuzzTable } from '../verdicts.ts';
 
 /** Steps of all settings together: about a minute on two cores, however many designs there are. */
 const STEPS = 10_000_000;
-/** More than this finds nothing new at one setting of the designs that there are. */
-const MOST_STEPS_OF_A_SETTING = 500_000;
+/** What one task may take before its findings must be on disk; a larger budget is several rounds. */
+const STEPS_A_TASK = 500_000;
+const RUNS_A_TASK = 20_000;
 const SEED = 1;
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
@@ -131,6 +132,7 @@ class Session {
   private readonly progress: Progress;
   /** Settings that this round is through with. */
   private readonly done = new Set<Searched>();
+  private tasksDone = 0;
   private readonly started = Date.now();
 
   private readonly options: Options;
@@ -168,9 +170,9 @@ class Session {
   }
 
   async search(): Promise<void> {
-    const { time, runs, steps } = this.options;
+    const { time } = this.options;
     const deadline = time === undefined ? undefined : setTimeout(() => this.pool.stop(), time);
-    const rounds = time !== undefined && runs === undefined && steps === undefined ? Number.POSITIVE_INFINITY : 1;
+    const { rounds } = this.budget();
     try {
       for (let round = 0; round < rounds && !this.pool.stopped; round += 1) {
         this.done.clear();
@@ -185,13 +187,15 @@ class Session {
   private async fuzz(searched: Searched, round: number): Promise<void> {
     const { setting } = searched;
     const { seed } = this.options;
+    const { runs, steps } = this.budget();
     const done: FuzzDone = await this.pool.run<'fuzz'>({
       kind: 'fuzz',
       setting,
       properties: this.properties.map(({ name }) => name),
       counters: this.pool.counters,
       seed: seedOf(seed, round, setting),
-      ...this.budget(),
+      runs,
+      steps,
       ...(this.strategies ? { strategies: this.strategies } : {}),
     });
     searched.runs += done.runs;
@@ -200,6 +204,7 @@ class Session {
     const booted = await bootSetting(setting);
     for (const finding of done.findings) await this.meet(searched, booted, finding);
     this.done.add(searched);
+    this.tasksDone += 1;
   }
 
   /** A finding comes in: known, or new and then kept, shrunk, kept again and told. */
@@ -259,25 +264,32 @@ class Session {
     }
   }
 
-  /** What one setting may take. A run without a step is possible, so runs are always bounded. */
-  private budget(): { runs: number; steps: number } {
-    const { runs, steps } = this.options;
-    if (runs !== undefined && steps === undefined) return { runs, steps: Number.MAX_SAFE_INTEGER };
+  /** How often every setting is gone through, and what one task may take. A run may be without a step. */
+  private budget(): { rounds: number; runs: number; steps: number } {
+    const { runs, steps, time } = this.options;
     const share = Math.ceil((steps ?? STEPS) / this.searched.size);
-    const most = steps === undefined ? Math.min(share, MOST_STEPS_OF_A_SETTING) : share;
-    return { runs: runs ?? most, steps: most };
+    if (steps === undefined && runs === undefined) {
+      const most = Math.min(share, STEPS_A_TASK);
+      return { rounds: time === undefined ? 1 : Number.POSITIVE_INFINITY, runs: most, steps: most };
+    }
+    const bySteps = steps === undefined ? 1 : Math.ceil(share / STEPS_A_TASK);
+    const byRuns = runs === undefined ? 1 : Math.ceil(runs / RUNS_A_TASK);
+    const rounds = Math.max(bySteps, byRuns);
+    const most = steps === undefined ? Number.MAX_SAFE_INTEGER : Math.ceil(share / rounds);
+    return { rounds, runs: runs === undefined ? most : Math.ceil(runs / rounds), steps: most };
   }
 
   private line(): string {
     const { time } = this.options;
-    const { runs, steps } = this.budget();
+    const { rounds, runs, steps } = this.budget();
     const { counters } = this.pool;
     const all = [...this.searched.values()];
     const [ran, stepped] = [countOf(counters, 'runs'), countOf(counters, 'steps')];
     const elapsed = Date.now() - this.started;
+    const tasks = all.length * rounds;
     const share =
       time === undefined
-        ? Math.max(ran / (all.length * runs), stepped / (all.length * steps), this.done.size / all.length)
+        ? Math.max(ran / (tasks * runs), stepped / (tasks * steps), this.tasksDone / tasks)
         : elapsed / time;
     const designs = new Set(all.map(({ setting }) => setting.design)).size;
     const undone = new Set(all.filter((each) => !this.done.has(each)).map(({ setting }) => setting.design)).size;

@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadDirectory } from '../corpus/store.ts';
+
+let room = '';
+beforeEach(() => {
+  room = mkdtempSync(join(tmpdir(), 'fenceproof-'));
+});
+afterEach(() => rmSync(room, { recursive: true }));
+
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const DOOR = fileURLToPath(new URL('./fenceproof.ts', import.meta.url));
+
+/** The program as a process of its own, in a directory that is not the checkout. */
+function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  return spawn(process.execPath, ['--import', TSX, DOOR, ...args], { cwd: room, env: { ...process.env, ...env } });
+}
+interface Ended {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+function ended(child: ChildProcess): Promise<Ended> {
+  let out = '';
+  let err = '';
+  child.stdout?.on('data', (data: Buffer) => (out += data.toString()));
+  child.stderr?.on('data', (data: Buffer) => (err += data.toString()));
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, out, err })));
+}
+
+test('from another directory, into a pipe: results without colours, nothing on standard error', async () => {
+  const { status, out, err } = await ended(start(['check', 'canary-abba', '--workers', '1'], { FORCE_COLOR: '1' }));
+  expect([status, err]).toEqual([0, '']);
+  expect(out).toContain('2 settings, 2 as they should be, 0 not');
+  expect(out).not.toContain('\u001b[');
+});
+
+test('Ctrl-C ends a long fuzz with 130, keeps what was found, and leaves no half-written file', async () => {
+  const out = join(room, 'found');
+  const long = start([
+    'fuzz',
+    '--out',
+    out,
+    '--steps',
+    '1_000_000_000',
+    '--workers',
+    '1',
+    '--design',
+    'canary-abba',
+    '-k',
+    'order=opposite',
+  ]);
+  const end = ended(long);
+  for (let waited = 0; waited < 20_000 && !(existsSync(out) && readdirSync(out).length === 2); waited += 50)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  long.kill('SIGINT');
+  const { status, err, out: said } = await end;
+  expect([status, err]).toEqual([130, 'stopping; what was found is kept\n']);
+  expect(said).toContain('not found before it was stopped');
+  expect(readdirSync(out)).toEqual([
+    'canary-abba.opposite.lock-order.circular-dependency.json',
+    'canary-abba.opposite.no-deadlock.circle-of-mutex.json',
+  ]);
+  expect(loadDirectory(out).filter((loaded) => 'wrong' in loaded)).toEqual([]);
+});
+
+test('a closed pipe ends the program without a word', async () => {
+  const child = start(['list']);
+  child.stdout?.destroy();
+  const { status, err } = await ended(child);
+  expect([status, err]).toEqual([141, '']);
+});
