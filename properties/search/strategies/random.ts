@@ -1,5 +1,4 @@
 /** Random walk: any thread that can move, each as likely; how rough the weather is, is drawn once a run. */
-import type { Way } from '../learned.ts';
 import type { WalkStrategy } from './strategy.ts';
 import { weather } from './strategy.ts';
 
