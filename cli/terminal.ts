@@ -41,7 +41,8 @@ export function processTerminal(): Terminal {
   const { stdout, stderr } = process;
   const colourful = stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '';
   const width = Math.min(WIDEST, Math.max(NARROWEST, stdout.isTTY ? stdout.columns || UNKNOWN_WIDTH : UNKNOWN_WIDTH));
-  const live = stderr.isTTY ? createLogUpdate(stderr) : undefined;
+  // A terminal without a size (some containers) has no room in which a line could be redrawn.
+  const live = stderr.isTTY && stderr.columns > 0 && stderr.rows > 0 ? createLogUpdate(stderr) : undefined;
   let line = '';
   let printedAt = Date.now();
   const above = (stream: NodeJS.WriteStream, text: string): void => {

@@ -48,10 +48,12 @@ import { type FuzzDone, countOf } from '../tasks.ts';
 import { type Searched, fuzzTable } from '../verdicts.ts';
 
 /** Steps of all settings together: about a minute on two cores, however many designs there are. */
-const STEPS = 10_000_000;
+const STEPS = 25_000_000;
 /** What one task may take before its findings must be on disk; a larger budget is several rounds. */
 const STEPS_A_TASK = 500_000;
 const RUNS_A_TASK = 20_000;
+/** When only time bounds the search, settings take short turns, so that each gets some. */
+const STEPS_A_TURN = 100_000;
 const SEED = 1;
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
@@ -269,7 +271,7 @@ class Session {
     const { runs, steps, time } = this.options;
     const share = Math.ceil((steps ?? STEPS) / this.searched.size);
     if (steps === undefined && runs === undefined) {
-      const most = Math.min(share, STEPS_A_TASK);
+      const most = Math.min(share, time === undefined ? STEPS_A_TASK : STEPS_A_TURN);
       return { rounds: time === undefined ? 1 : Number.POSITIVE_INFINITY, runs: most, steps: most };
     }
     const bySteps = steps === undefined ? 1 : Math.ceil(share / STEPS_A_TASK);

@@ -4,7 +4,7 @@
  */
 import { choicesOf } from '../../model/case.ts';
 import type { Fact, KernelState, Nature, Open } from '../../model/machine.ts';
-import { Learner } from './learner.ts';
+import { type Leaf, Learner } from './learner.ts';
 import { Packing } from './packed.ts';
 import { Recorder, type Writes } from './recorder.ts';
 import type { System } from './system.ts';
@@ -70,6 +70,13 @@ export class Learned<S extends object = KernelState, F = Fact> {
   /** What process number `threadAt` can do in the state at `words[at]`. */
   turn(threadAt: number, words: Uint16Array, at: number): Turn<F> {
     return (this.turns[threadAt] as Learner<S, Turn<F>>).of(words, at);
+  }
+
+  /** All that was learned of process number `threadAt`. @throws when that was too much to remember */
+  leavesOf(threadAt: number): Leaf<Turn<F>>[] {
+    const learner = this.turns[threadAt] as Learner<S, Turn<F>>;
+    if (learner.overflows) throw new Error(`${learner.name} reads too widely: not all that it can do is remembered`);
+    return learner.paths();
   }
 
   /** How many ways have an id so far. */

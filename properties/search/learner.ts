@@ -18,6 +18,13 @@ const UNKNOWN = 0;
 /** A branch begins with its slot and its room. */
 const HEAD = 2;
 
+/** One answer, and the values (as numbers) that were read on the way to it, in the order of reading. */
+export interface Leaf<R> {
+  readonly slots: readonly number[];
+  readonly ids: readonly number[];
+  readonly answer: R;
+}
+
 export class Learner<S extends object, R> {
   readonly name: string;
   private readonly recorder: Recorder<S>;
@@ -38,6 +45,24 @@ export class Learner<S extends object, R> {
 
   get leaves(): number {
     return this.answers.length;
+  }
+
+  /** Some answers were not remembered, because there were too many. */
+  get overflows(): boolean {
+    return this.answers.length >= MOST_LEAVES;
+  }
+  /** All that was learned: no two paths hold in one state. */
+  paths(): Leaf<R>[] {
+    const found: Leaf<R>[] = [];
+    const visit = (node: number, slots: readonly number[], ids: readonly number[]): void => {
+      if (node < 0) found.push({ slots, ids, answer: this.answers[~node] as R });
+      if (node <= 0) return;
+      const slot = this.tree[node] as number;
+      for (let id = 0; id < (this.tree[node + 1] as number); id += 1)
+        visit(this.tree[node + HEAD + id] as number, [...slots, slot], [...ids, id]);
+    };
+    visit(this.root, [], []);
+    return found;
   }
 
   /** The answer for the state that starts at `words[at]`. */

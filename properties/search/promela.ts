@@ -1,0 +1,156 @@
+/**
+ * A learned system as a Promela model, so that Spin (G. J. Holzmann) can count it again: nothing of this engine, its
+ * hashes, its store or its order of search has a part in that count.
+ *
+ * After an exploration every leaf of a process is a guarded command: the values read along its path, then what each of
+ * its ways writes. One process is one `do` loop of such commands, each one indivisible step, so that nothing but the
+ * variables tells two states apart. In patient time what time brings is guarded, besides, by nothing owed being enabled.
+ */
+import { word } from '../../model/case.ts';
+import { explore } from './explore.ts';
+import type { Learned, Turn, Way } from './learned.ts';
+import type { Leaf } from './learner.ts';
+
+export interface PromelaOptions {
+  /** What time brings comes only when nothing that is owed can move. */
+  readonly patient: boolean;
+  /** Stands in the first line. */
+  readonly title?: string;
+}
+
+/** What two counts of one system must agree in. */
+export interface Count {
+  readonly states: number;
+  /** Steps, also those into states seen before. */
+  readonly transitions: number;
+  /** States in which nobody can do anything at all. */
+  readonly stuck: number;
+}
+
+/**
+ * Our own count, in full states; it also learns every leaf there is.
+ * @throws when there are more than `maxStates`: what is not explored cannot be printed
+ */
+export function countOf<S extends object, F>(
+  learned: Learned<S, F>,
+  from: Uint16Array,
+  { patient, maxStates }: { readonly patient: boolean; readonly maxStates: number },
+): Count {
+  let stuck = 0;
+  const { store, transitions, exhausted } = explore(learned, from, {
+    maxStates,
+    patient,
+    edges: false,
+    state: (_state, turns) => {
+      if (turns.every(({ ways }) => ways.length === 0)) stuck += 1;
+    },
+  });
+  if (!exhausted) throw new Error(`more than ${maxStates} states: too many to be counted twice`);
+  return { states: store.count, transitions, stuck };
+}
+
+/**
+ * The model, of a system that was explored to its end from the packed state `from`.
+ * @throws when a process read too widely for its leaves to be remembered
+ */
+export function promela<S extends object, F>(
+  learned: Learned<S, F>,
+  from: Uint16Array,
+  { patient, title = 'a learned system' }: PromelaOptions,
+): string {
+  const { packing, threads } = learned;
+  const leaves = threads.map((_, threadAt) => learned.leavesOf(threadAt));
+  const largest = largestValues(from, leaves.flat());
+  const names = new Map(
+    [...largest.keys()].map((slot) => [slot, variable(slot, packing.slots[slot]?.path ?? [])] as const),
+  );
+  const holds = ({ slots, ids }: Leaf<Turn<F>>): string =>
+    slots.length === 0 ? 'true' : slots.map((slot, at) => `${names.get(slot)} == ${ids[at]}`).join(' && ');
+  const effect = ({ slots, ids }: Way<F>): string =>
+    slots.length === 0 ? 'skip' : [...slots].map((slot, at) => `${names.get(slot)} = ${ids[at]}`).join('; ');
+
+  const waits = patient && leaves.flat().some(({ answer }) => answer.time);
+  const owed = waits ? leaves.flat().filter(({ answer }) => answer.owed) : [];
+  const command = (leaf: Leaf<Turn<F>>, way: Way<F>): string => {
+    const held = way.nature === 'time' && owed.length > 0;
+    return `  :: d_step { ${holds(leaf)}${held ? ' && !(OWED)' : ''} -> ${effect(way)} } /* ${remark(word(way))} */`;
+  };
+  const lines = [
+    `/* ${remark(title)}: ${threads.length} processes, ${names.size} variables that matter */`,
+    ...[...names].map(
+      ([slot, name]) =>
+        `${typeFor(largest.get(slot) as number)} ${name} = ${from[slot]}; /* ${remark(packing.slots[slot]?.path.join('.') ?? '')} */`,
+    ),
+  ];
+  if (owed.length > 0)
+    lines.push('#define OWED \\', owed.map((leaf) => `  (${holds(leaf)})`).join(' || \\\n'));
+  threads.forEach((thread, threadAt) => {
+    const commands = (leaves[threadAt] ?? []).flatMap((leaf) => leaf.answer.ways.map((way) => command(leaf, way)));
+    lines.push(
+      `active proctype p${threadAt}() { /* ${remark(thread)} */`,
+      '  do',
+      ...(commands.length > 0 ? commands : ['  :: d_step { false -> skip } /* never moves */']),
+      '  od',
+      '}',
+    );
+  });
+  return `${lines.join('\n')}\n`;
+}
+
+/** The slots that anybody reads (whoever writes a slot has read it), each with the largest number it ever holds. */
+function largestValues<F>(from: Uint16Array, leaves: readonly Leaf<Turn<F>>[]): Map<number, number> {
+  const largest = new Map<number, number>();
+  const meet = (slot: number, id: number): void =>
+    void largest.set(slot, Math.max(id, largest.get(slot) ?? (from[slot] as number)));
+  for (const { slots, ids, answer } of leaves) {
+    slots.forEach((slot, at) => meet(slot, ids[at] as number));
+    for (const way of answer.ways) way.slots.forEach((slot, at) => meet(slot, way.ids[at] as number));
+  }
+  return new Map([...largest].sort(([a], [b]) => a - b));
+}
+
+/** Promela's types: a byte is unsigned, a short is not. */
+const typeFor = (largest: number): string => (largest <= 0xff ? 'byte' : largest <= 0x7fff ? 'short' : 'int');
+/** The number makes it unique, the path makes it readable. */
+const variable = (slot: number, path: readonly string[]): string =>
+  `v${slot}_${path.join('_').replace(/\W+/g, '_')}`.slice(0, 48);
+/** What may stand in a comment that the C preprocessor reads. */
+const remark = (text: string): string => text.replaceAll('*/', '* /').replace(/[\n\r\\]+/g, ' ');
+
+/**
+ * Have Spin count a model.
+ * @param run builds and runs the verifier, and answers with all that it said
+ * @throws when the verifier did not search everything, with its own words
+ */
+export function recount(text: string, { run }: { readonly run: (text: string) => string }): Count {
+  return panSays(run(text));
+}
+
+/** What Spin's verifier counted. Every state is expanded once, so each stuck one is one "invalid end state". */
+export function panSays(output: string): Count {
+  const complaint = /^.*(?:max search depth too small|out of memory|Search not completed|VECTORSZ|aborting).*$/m.exec(
+    output,
+  );
+  if (complaint) throw new Error(`Spin did not search everything: ${complaint[0].trim()}`);
+  const number = (what: string, pattern: RegExp): number => {
+    const [, digits] = pattern.exec(output) ?? [];
+    if (digits === undefined) throw new Error(`Spin did not say how many ${what}: ${output.trim().slice(0, 400)}`);
+    if (!/^\d+$/.test(digits)) throw new Error(`Spin rounds the number of ${what}: ${digits}`);
+    return Number(digits);
+  };
+  return {
+    states: number('states', /^\s*(\S+) states, stored/m),
+    // Spin counts its way into the first state as a transition.
+    transitions: number('transitions', /^\s*(\S+) transitions/m) - 1,
+    stuck: number('errors', /errors: (\S+)/),
+  };
+}
+
+/** In what two counts differ, in words, or nothing. */
+export function difference(ours: Count, theirs: Count): string | undefined {
+  const odd = (['states', 'transitions', 'stuck'] as const).filter((what) => ours[what] !== theirs[what]);
+  if (odd.length === 0) return undefined;
+  return odd
+    .map((what) => `${what === 'stuck' ? 'stuck states' : what}: ${ours[what]} here, ${theirs[what]} by Spin`)
+    .join('; ');
+}
