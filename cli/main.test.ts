@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PLAIN } from '../reports/reporter.ts';
-import { packageCorpus } from './files.ts';
+import { packageCorpus, asTyped } from './files.ts';
 import { main } from './main.ts';
 
 let room = '';
@@ -139,7 +139,8 @@ describe('fuzz', () => {
       'my-driver.under_lock.lock-order.circular-dependency.json',
       'my-driver.under_lock.no-deadlock.circle-of-fence+mutex.json',
     ]);
-    for (const file of files) expect(first.said).toContain(`replay --design ${driver} ${join(out, file)}`);
+    for (const file of files)
+      expect(first.said).toContain(`replay --design ${asTyped(driver)} ${asTyped(join(out, file))}`);
     const deadlock = JSON.parse(readFileSync(join(out, files[2] ?? ''), 'utf8')) as { schedule: string[] };
     expect(deadlock.schedule).toEqual(['ioctl', 'ioctl', 'ioctl', 'waiter', 'job_work']);
 

@@ -145,7 +145,6 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
       maxStates: options.steps,
       ...(options.workload ? { workload: options.workload } : {}),
     });
-    done += 1;
     steps += swept.transitions;
     for (const witness of swept.witnesses) witnesses.add(witness);
     for (const { blame, schedule, loop } of swept.findings) {
