@@ -109,6 +109,14 @@ describe('one line, status 2, and what exists', () => {
   });
 });
 
+test("the README's own design is complete, and comes out as it says there", async () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const [, source] = /```ts\n([\s\S]*?)```/.exec(readme) ?? [];
+  const { status, said } = await run('check', put('my-driver.ts', source ?? ''));
+  expect({ status, said }).toMatchObject({ status: 0 });
+  expect(said).toContain('2 settings, 2 as they should be, 0 not');
+});
+
 test('help and version are no mistakes', async () => {
   expect(await run('--help')).toMatchObject({ status: 0, warned: '' });
   for (const command of ['fuzz', 'check', 'replay', 'shrink', 'report', 'list'])

@@ -58,7 +58,7 @@ describe('the README', () => {
 
   test('shows the verdicts as they are now (GOLDEN=write writes them)', () => {
     const rows = swept.map(({ booted, found }) => rowOf(booted, found));
-    const table = markdown.render(rows, { width: 100, paint: (_style, text) => text } as Look);
+    const table = markdown.render(rows, { width: 100, paint: (_style, text) => text });
     const readme = readFileSync(path, 'utf8');
     const [before, rest] = readme.split(BEGIN) as [string, string];
     const [shown, after] = rest.split(END) as [string, string];

@@ -2,28 +2,29 @@
 import type { Design } from '../design.ts';
 import { canaryAbba } from './canary-abba.ts';
 import { canarySignalForgotten } from './canary-signal-forgotten.ts';
-import { notifierWaitsFence } from './notifier-waits-fence.ts';
-import { nextSerial } from './next-serial.ts';
-import { systemPlacementFenced } from './system-placement-fenced.ts';
-import { vgemFence } from './vgem-fence.ts';
-import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
-import { userptrMnLock } from './userptr-mn-lock.ts';
-import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
+import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
+import { nextSerial } from './next-serial.ts';
+import { notifierWaitsFence } from './notifier-waits-fence.ts';
+import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
+import { systemPlacementFenced } from './system-placement-fenced.ts';
+import { userptrMnLock } from './userptr-mn-lock.ts';
+import { vgemFence } from './vgem-fence.ts';
 
+/** In the order of the mails: the canaries, then 2020, 2021, 2021, 2019, 2016. */
 export const designs: readonly Design[] = [
   canaryAbba,
   canarySignalForgotten,
-  notifierWaitsFence,
-  nextSerial,
-  systemPlacementFenced,
-  vgemFence,
   drmSchedHwFence,
   commitTailResv,
-  crossRelease,
+  nextSerial,
+  systemPlacementFenced,
+  notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,
   evictionFenceInSyncSlots,
+  crossRelease,
+  vgemFence,
 ];

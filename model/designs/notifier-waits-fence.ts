@@ -75,6 +75,7 @@ export const notifierWaitsFence = design({
         promise_passes_to('job', 'run_job_work'),
         queue_work('run_job_work'),
         dma_resv_unlock('bo'),
+        return_('0'),
       ]),
       munmap: ioctl({}, [munmap('userptr')]),
     },

@@ -70,6 +70,7 @@ export const shrinkerWaitsFence = design({
         promise_passes_to('job', 'run_job_work'),
         queue_work('run_job_work'),
         dma_resv_unlock('bo'),
+        return_('0'),
       ]),
       allocate: ioctl({}, [kmalloc('GFP_KERNEL')]),
     },

@@ -24,8 +24,8 @@ const listed = (value: string | readonly string[]): readonly string[] => (typeof
 const structured = (test: Test, then: Block, otherwise: Block): Instruction => ({
   op: 'if',
   test,
-  then: then as unknown as Operand,
-  otherwise: otherwise as unknown as Operand,
+  then: then,
+  otherwise: otherwise,
 });
 
 /** If the last call returned this (or one of these), then …; otherwise …. */

@@ -176,7 +176,7 @@ function dropRead(kernel: KernelState, me: string, lock: string, call: string): 
  * may nest it. The hold is nobody's, so lockdep hears of the taking only, as with every non-owner hold.
  */
 export const down_read_non_owner = instruction('down_read_non_owner', (lock: string) => ({ lock }), {
-  text: ({ lock }) => `if (atomic_inc_return(&${lock}.recursion) == 1) down_read_non_owner(&${lock})`,
+  text: ({ lock }) => `down_read_non_owner(&${lock}) /* the first nested call only */`,
   strong: true,
   touches: onLock,
   waits: (kernel, _me, { lock }) => (row(kernel, lock).readers.length > 0 ? undefined : writersWait(kernel, lock)),
@@ -189,7 +189,7 @@ export const down_read_non_owner = instruction('down_read_non_owner', (lock: str
   },
 });
 export const up_read_non_owner = instruction('up_read_non_owner', (lock: string) => ({ lock }), {
-  text: ({ lock }) => `if (atomic_dec_return(&${lock}.recursion) == 0) up_read_non_owner(&${lock})`,
+  text: ({ lock }) => `up_read_non_owner(&${lock}) /* the last nested call only */`,
   touches: onLock,
   run: (kernel, me, { lock }) => dropRead(kernel, me, lock, `up_read_non_owner(&${lock})`),
 });
