@@ -6,7 +6,6 @@ import { designs } from '../model/designs/index.ts';
 import { properties } from '../properties/index.ts';
 import { sweep } from '../properties/search/sweep.ts';
 import { markdown } from '../reports/markdown.ts';
-import type { Look } from '../reports/reporter.ts';
 import { rowOf } from '../reports/row.ts';
 
 /** Every design at every setting, swept once for all claims of this file. */

@@ -51,7 +51,7 @@ function walkInThreeForms(
     const draft = createDraft(frozen);
     reduce(machine, draft, choice);
     let patches: Parameters<typeof applyPatches>[1] = [];
-    const next = finishDraft(draft, (forward) => (patches = forward)) as KernelState;
+    const next = finishDraft(draft, (forward) => (patches = forward));
     if (!same(applyPatches(frozen, patches), next)) throw new Error(`patches do not rebuild the state at step ${step}`);
     frozen = next;
     apply(way, words, 0);
