@@ -22,7 +22,7 @@ export function spinVersion(): string | undefined {
 }
 
 /** How to get it, for whoever has not. */
-export const HOW_TO_INSTALL = "Spin is not installed; on Debian and Ubuntu: apt-get install spin gcc libc6-dev";
+export const HOW_TO_INSTALL = 'Spin is not installed; on Debian and Ubuntu: apt-get install spin gcc libc6-dev';
 
 /** A folder that is gone afterwards. */
 export function inFolder<T>(work: (folder: string) => T): T {
@@ -55,7 +55,7 @@ export const spinRun =
   (text: string): string => {
     if (spinVersion() === undefined) throw new Error(HOW_TO_INSTALL);
     return inFolder((folder) => {
-      const program = verifierOf(text, folder, 'pan', [...EXACT, `-DVECTORSZ=${vectorSize(text)}`]);
+      const program = verifierOf(text, folder, 'pan', [...EXACT, '-O1', `-DVECTORSZ=${vectorSize(text)}`]);
       return must('pan', spawnSync(program, [`-m${depth + 10}`, '-c0', '-n'], options(folder)));
     });
   };
@@ -70,6 +70,7 @@ const options = (folder: string) =>
   ({ cwd: folder, encoding: 'utf8', timeout: MOST_MILLISECONDS, maxBuffer: MOST_OUTPUT_BYTES }) as const;
 function must(what: string, { error, status, signal, stdout, stderr }: SpawnSyncReturns<string>): string {
   if (error) throw new Error(`${what}: ${error.message}`);
-  if (status !== 0) throw new Error(`${what} ended with ${signal ?? status}: ${(stderr || stdout).trim().slice(0, 2000)}`);
+  if (status !== 0)
+    throw new Error(`${what} ended with ${signal ?? status}: ${(stderr || stdout).trim().slice(0, 2000)}`);
   return stdout;
 }

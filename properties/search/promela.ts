@@ -1,19 +1,25 @@
 /**
- * A learned system as a Promela model, so that Spin (G. J. Holzmann) can count it again: nothing of this engine, its
- * hashes, its store or its order of search has a part in that count.
+ * A learned system as a Promela model, so that Spin (G. J. Holzmann) can count it again: this engine's store, hashes
+ * and order of search have no part in that count.
  *
  * After an exploration every leaf of a process is a guarded command: the values read along its path, then what each of
  * its ways writes. One process is one `do` loop of such commands, each one indivisible step, so that nothing but the
  * variables tells two states apart. In patient time what time brings is guarded, besides, by nothing owed being enabled.
+ *
+ * Compared are the states, the steps, and the states in which nobody can move, or in which nothing is owed. What a leaf
+ * should have read but did not is wrong in both counts: that is what replaying on plain objects is for.
  */
 import { word } from '../../model/case.ts';
 import { explore } from './explore.ts';
 import type { Learned, Turn, Way } from './learned.ts';
 import type { Leaf } from './learner.ts';
 
+/** What Spin reports as an error in the printed model: a state in which nobody can move, or one that is at rest. */
+export type Errors = 'stuck' | 'resting';
 export interface PromelaOptions {
   /** What time brings comes only when nothing that is owed can move. */
   readonly patient: boolean;
+  readonly errors?: Errors;
   /** Stands in the first line. */
   readonly title?: string;
 }
@@ -25,6 +31,14 @@ export interface Count {
   readonly transitions: number;
   /** States in which nobody can do anything at all. */
   readonly stuck: number;
+  /** States in which nothing is owed and time brings nothing. */
+  readonly resting: number;
+}
+/** What Spin's verifier counted. */
+export interface Recount {
+  readonly states: number;
+  readonly transitions: number;
+  readonly errors: number;
 }
 
 /**
@@ -37,7 +51,7 @@ export function countOf<S extends object, F>(
   { patient, maxStates }: { readonly patient: boolean; readonly maxStates: number },
 ): Count {
   let stuck = 0;
-  const { store, transitions, exhausted } = explore(learned, from, {
+  const { store, transitions, resting, exhausted } = explore(learned, from, {
     maxStates,
     patient,
     edges: false,
@@ -46,7 +60,7 @@ export function countOf<S extends object, F>(
     },
   });
   if (!exhausted) throw new Error(`more than ${maxStates} states: too many to be counted twice`);
-  return { states: store.count, transitions, stuck };
+  return { states: store.count, transitions, stuck, resting };
 }
 
 /**
@@ -56,7 +70,7 @@ export function countOf<S extends object, F>(
 export function promela<S extends object, F>(
   learned: Learned<S, F>,
   from: Uint16Array,
-  { patient, title = 'a learned system' }: PromelaOptions,
+  { patient, errors = 'stuck', title = 'a learned system' }: PromelaOptions,
 ): string {
   const { packing, threads } = learned;
   const leaves = threads.map((_, threadAt) => learned.leavesOf(threadAt));
@@ -68,13 +82,14 @@ export function promela<S extends object, F>(
     slots.length === 0 ? 'true' : slots.map((slot, at) => `${names.get(slot)} == ${ids[at]}`).join(' && ');
   const effect = ({ slots, ids }: Way<F>): string =>
     slots.length === 0 ? 'skip' : [...slots].map((slot, at) => `${names.get(slot)} = ${ids[at]}`).join('; ');
-
-  const waits = patient && leaves.flat().some(({ answer }) => answer.time);
-  const owed = waits ? leaves.flat().filter(({ answer }) => answer.owed) : [];
+  const anyOf = (name: string, some: readonly Leaf<Turn<F>>[]): string =>
+    `#define ${name} ${some.length === 0 ? 'false' : `\\\n${some.map((leaf) => `  (${holds(leaf)})`).join(' || \\\n')}`}`;
   const command = (leaf: Leaf<Turn<F>>, way: Way<F>): string => {
-    const held = way.nature === 'time' && owed.length > 0;
-    return `  :: d_step { ${holds(leaf)}${held ? ' && !(OWED)' : ''} -> ${effect(way)} } /* ${remark(word(way))} */`;
+    const held = patient && way.nature === 'time' ? ' && !(OWED)' : '';
+    return `  :: d_step { ${holds(leaf)}${held} -> ${effect(way)} } /* ${remark(word(way))} */`;
   };
+
+  const timed = leaves.flat().filter(({ answer }) => answer.time);
   const lines = [
     `/* ${remark(title)}: ${threads.length} processes, ${names.size} variables that matter */`,
     ...[...names].map(
@@ -82,20 +97,29 @@ export function promela<S extends object, F>(
         `${typeFor(largest.get(slot) as number)} ${name} = ${from[slot]}; /* ${remark(packing.slots[slot]?.path.join('.') ?? '')} */`,
     ),
   ];
-  if (owed.length > 0)
-    lines.push('#define OWED \\', owed.map((leaf) => `  (${holds(leaf)})`).join(' || \\\n'));
+  if ((patient && timed.length > 0) || errors === 'resting') {
+    const owed = leaves.flat().filter(({ answer }) => answer.owed);
+    lines.push(anyOf('OWED', owed));
+  }
   threads.forEach((thread, threadAt) => {
     const commands = (leaves[threadAt] ?? []).flatMap((leaf) => leaf.answer.ways.map((way) => command(leaf, way)));
-    lines.push(
-      `active proctype p${threadAt}() { /* ${remark(thread)} */`,
-      '  do',
-      ...(commands.length > 0 ? commands : ['  :: d_step { false -> skip } /* never moves */']),
-      '  od',
-      '}',
-    );
+    lines.push(...proctype(`p${threadAt}`, thread, commands));
   });
+  if (errors === 'resting')
+    lines.push(
+      anyOf('TIME', timed),
+      ...proctype('at_rest', 'says so, and changes nothing', ['  :: d_step { !(OWED) && !(TIME) -> assert(false) }']),
+    );
   return `${lines.join('\n')}\n`;
 }
+
+const proctype = (name: string, says: string, commands: readonly string[]): string[] => [
+  `active proctype ${name}() { /* ${remark(says)} */`,
+  '  do',
+  ...(commands.length > 0 ? commands : ['  :: d_step { false -> skip } /* never moves */']),
+  '  od',
+  '}',
+];
 
 /** The slots that anybody reads (whoever writes a slot has read it), each with the largest number it ever holds. */
 function largestValues<F>(from: Uint16Array, leaves: readonly Leaf<Turn<F>>[]): Map<number, number> {
@@ -109,7 +133,7 @@ function largestValues<F>(from: Uint16Array, leaves: readonly Leaf<Turn<F>>[]): 
   return new Map([...largest].sort(([a], [b]) => a - b));
 }
 
-/** Promela's types: a byte is unsigned, a short is not. */
+/** Promela's types: a byte has no sign, a short has. */
 const typeFor = (largest: number): string => (largest <= 0xff ? 'byte' : largest <= 0x7fff ? 'short' : 'int');
 /** The number makes it unique, the path makes it readable. */
 const variable = (slot: number, path: readonly string[]): string =>
@@ -122,15 +146,12 @@ const remark = (text: string): string => text.replaceAll('*/', '* /').replace(/[
  * @param run builds and runs the verifier, and answers with all that it said
  * @throws when the verifier did not search everything, with its own words
  */
-export function recount(text: string, { run }: { readonly run: (text: string) => string }): Count {
-  return panSays(run(text));
-}
+export const recount = (text: string, { run }: { readonly run: (text: string) => string }): Recount =>
+  panSays(run(text));
 
-/** What Spin's verifier counted. Every state is expanded once, so each stuck one is one "invalid end state". */
-export function panSays(output: string): Count {
-  const complaint = /^.*(?:max search depth too small|out of memory|Search not completed|VECTORSZ|aborting).*$/m.exec(
-    output,
-  );
+/** What Spin's verifier said that it counted. */
+export function panSays(output: string): Recount {
+  const complaint = /^.*(?:depth too small|out of memory|not completed|VECTORSZ|aborting).*$/m.exec(output);
   if (complaint) throw new Error(`Spin did not search everything: ${complaint[0].trim()}`);
   const number = (what: string, pattern: RegExp): number => {
     const [, digits] = pattern.exec(output) ?? [];
@@ -142,15 +163,21 @@ export function panSays(output: string): Count {
     states: number('states', /^\s*(\S+) states, stored/m),
     // Spin counts its way into the first state as a transition.
     transitions: number('transitions', /^\s*(\S+) transitions/m) - 1,
-    stuck: number('errors', /errors: (\S+)/),
+    // Every state is expanded once, so each stuck one is one invalid end state.
+    errors: number('errors', /errors: (\S+)/),
   };
 }
 
 /** In what two counts differ, in words, or nothing. */
-export function difference(ours: Count, theirs: Count): string | undefined {
-  const odd = (['states', 'transitions', 'stuck'] as const).filter((what) => ours[what] !== theirs[what]);
-  if (odd.length === 0) return undefined;
-  return odd
-    .map((what) => `${what === 'stuck' ? 'stuck states' : what}: ${ours[what]} here, ${theirs[what]} by Spin`)
-    .join('; ');
+export function difference(ours: Count, theirs: Recount, errors: Errors = 'stuck'): string | undefined {
+  const said = (what: string, here: number, there: number): string[] =>
+    here === there ? [] : [`${what}: ${here} here, ${there} by Spin`];
+  // Saying that a state is at rest is a step of its own.
+  const steps = ours.transitions + (errors === 'resting' ? ours.resting : 0);
+  const all = [
+    ...said('states', ours.states, theirs.states),
+    ...said('transitions', steps, theirs.transitions),
+    ...said(`${errors} states`, ours[errors], theirs.errors),
+  ];
+  return all.length === 0 ? undefined : all.join('; ');
 }
