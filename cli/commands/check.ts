@@ -181,7 +181,11 @@ async function checkOne(setting: Setting, checking: Checking): Promise<{ odd: bo
       `  ${signature(blame)} in ${schedule.length}${loop ? ` + ${loop.length} for ever` : ''} words: ${blame.what}${confirmed ? '' : paint('bad', ' (the plain reducer does not say so: please report this)')}`,
     );
   for (const oddity of oddities) lines.push(`  ${paint('bad', oddity)}`);
-  if (options.verbose) lines.push(`  seen: ${swept.witnesses.join('; ') || 'nothing'}`);
+  if (options.verbose) {
+    lines.push(`  seen: ${swept.witnesses.join('; ') || 'nothing'}`);
+    lines.push(`  learned: ${grouped(swept.learned)} combinations`);
+    for (const name of swept.tooWide) lines.push(`  reads too widely to be learned in full: ${name}`);
+  }
   if (checking.alone || options.verbose)
     for (const finding of swept.findings) {
       const run = caseAt(setting, booted.workload, finding);

@@ -55,6 +55,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
   readonly threads: readonly string[];
   private readonly recorder: Recorder<S>;
   private readonly turns: readonly Learner<S, Turn<F>>[];
+  private readonly questions: { readonly name: string; readonly tooWide: boolean }[] = [];
   private ways = 0;
   private turnsMade = 0;
   private readonly made: Way<F>[] = [];
@@ -90,9 +91,17 @@ export class Learned<S extends object = KernelState, F = Fact> {
 
   /** A function of the state, learned in the same way. */
   learner<R>(name: string, ask: (state: S) => R): Learner<S, R> {
-    return new Learner(name, this.packing, this.recorder, (recorder) => recorder.looking(() => ask(recorder.view)));
+    const learner = new Learner<S, R>(name, this.packing, this.recorder, (recorder) =>
+      recorder.looking(() => ask(recorder.view)),
+    );
+    this.questions.push(learner);
+    return learner;
   }
 
+  /** Processes and questions that read too widely to be remembered, by name. */
+  get tooWide(): readonly string[] {
+    return [...this.turns, ...this.questions].filter((learner) => learner.tooWide).map(({ name }) => name);
+  }
   /** How many combinations were learned, over all processes. */
   get leaves(): number {
     return this.turns.reduce((sum, { leaves }) => sum + leaves, 0);

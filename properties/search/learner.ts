@@ -34,9 +34,20 @@ export class Learner<S extends object, R> {
   private used = 1; // place 0 means unknown
   private root = UNKNOWN;
   private readonly answers: R[] = [];
+  private readonly most: number;
 
-  /** @param ask answers from `recorder.view`; everything it needs to know it must read there. */
-  constructor(name: string, packing: Packing, recorder: Recorder<S>, ask: (recorder: Recorder<S>) => R) {
+  /**
+   * @param ask answers from `recorder.view`; everything it needs to know it must read there
+   * @param most leaves to remember
+   */
+  constructor(
+    name: string,
+    packing: Packing,
+    recorder: Recorder<S>,
+    ask: (recorder: Recorder<S>) => R,
+    most = MOST_LEAVES,
+  ) {
+    this.most = most;
     this.name = name;
     this.packing = packing;
     this.recorder = recorder;
@@ -46,10 +57,14 @@ export class Learner<S extends object, R> {
   get leaves(): number {
     return this.answers.length;
   }
+  /** It reads more than is worth remembering: from here on the readable code runs every time it does not know. */
+  get tooWide(): boolean {
+    return this.answers.length >= this.most;
+  }
 
   /** Some answers were not remembered, because there were too many. */
   get overflows(): boolean {
-    return this.answers.length >= MOST_LEAVES;
+    return this.answers.length >= this.most;
   }
   /** All that was learned: no two paths hold in one state. */
   paths(): Leaf<R>[] {
@@ -79,7 +94,7 @@ export class Learner<S extends object, R> {
   private learn(words: Uint16Array, at: number): R {
     this.recorder.begin(words, at);
     const answer = this.ask(this.recorder);
-    if (this.answers.length >= MOST_LEAVES) return answer; // still right, only not remembered
+    if (this.answers.length >= this.most) return answer; // still right, only not remembered
     this.answers.push(answer);
     const leaf = ~(this.answers.length - 1);
     let link = -1; // the place that points to `node`; -1 is the root

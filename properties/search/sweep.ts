@@ -48,6 +48,8 @@ export interface Sweep {
   /** How many combinations the readable code ran for. */
   readonly learned: number;
   readonly bytes: number;
+  /** Processes and judgements that read too widely to be learned in full, by name. */
+  readonly tooWide: readonly string[];
 }
 
 export const DEFAULT_MAX_STATES = 5_000_000;
@@ -147,6 +149,7 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
     resting: graph.resting,
     learned: learned.leaves,
     bytes: graph.store.bytes,
+    tooWide: learned.tooWide,
   };
 }
 
