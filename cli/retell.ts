@@ -8,8 +8,14 @@ import { tell } from '../reports/telling.ts';
 import type { Want } from '../shrinkers/shrink.ts';
 import { asTyped, quoted } from './files.ts';
 
-export const storyOf = (booted: Booted, run: Case, props: readonly Property[], want: Want, look: Look): string =>
-  story.render(tell(booted, run, props, want), look).trimEnd();
+export const storyOf = (
+  booted: Booted,
+  run: Case,
+  props: readonly Property[],
+  want: Want,
+  look: Look,
+  patient = true,
+): string => story.render(tell(booted, run, props, want, patient), look).trimEnd();
 
 /** What to paste to see a saved entry again; a user's own design must be named. */
 export const replayCommand = (path: string, from?: string): string =>

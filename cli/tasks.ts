@@ -43,6 +43,7 @@ export interface SweepTask extends Common {
   readonly kind: 'sweep';
   readonly maxStates: number;
   readonly verifyEvery: number;
+  readonly patient: boolean;
 }
 export interface ShrinkTask extends Common {
   readonly kind: 'shrink';
@@ -128,7 +129,14 @@ async function fuzzing({
   return { findings, runs, steps, witnesses };
 }
 
-async function sweeping({ setting, properties, counters, maxStates, verifyEvery }: SweepTask): Promise<SweepDone> {
+async function sweeping({
+  setting,
+  properties,
+  counters,
+  maxStates,
+  verifyEvery,
+  patient,
+}: SweepTask): Promise<SweepDone> {
   const booted = await bootSetting(setting);
   const props = chooseProperties(properties);
   let counted = 0;
@@ -136,10 +144,10 @@ async function sweeping({ setting, properties, counters, maxStates, verifyEvery 
     add(counters, 'states', states - counted);
     counted = states;
   };
-  const swept = sweep(booted, props, { maxStates, verifyEvery, progress: count });
+  const swept = sweep(booted, props, { maxStates, verifyEvery, patient, progress: count });
   count(swept.states);
   const confirmed = (finding: Finding): boolean =>
-    judge(booted, caseAt(setting, booted.workload, finding), props).verdicts.some(
+    judge(booted, caseAt(setting, booted.workload, finding), props, patient).verdicts.some(
       ({ blame }) => signature(blame) === signature(finding.blame),
     );
   return {

@@ -34,6 +34,7 @@ interface Options {
   readonly property?: readonly string[];
   readonly maxStates: number;
   readonly verify: number;
+  readonly timers: 'patient' | 'any';
   readonly save: boolean;
   readonly out?: string;
   readonly table?: string;
@@ -59,6 +60,11 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
       DEFAULT_MAX_STATES,
     )
     .option('--verify <n>', 'replay every n-th state on plain objects and compare; 0 never', wholeNumber(0), 0)
+    .addOption(
+      new Option('--timers <when>', 'when timers may fire: when nothing fair can move, or at any time')
+        .choices(['patient', 'any'])
+        .default('patient'),
+    )
     .option('--save', 'write every counterexample and every acquittal to the corpus', false)
     .addOption(outOption('where --save writes (default: the corpus)'))
     .addOption(
@@ -87,6 +93,8 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     throw refusal(
       `unknown table format "${oneLine(options.table)}"; there are: ${tables.map(({ name }) => name).join(', ')}`,
     );
+  if (options.save && options.timers !== 'patient')
+    throw refusal('--save keeps what holds in patient time; leave out --timers any');
   const out =
     options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   if (options.save) heeding(() => ensureWritable(out));
@@ -169,6 +177,7 @@ async function checkOne(setting: Setting, checking: Checking): Promise<{ odd: bo
     counters: pool.counters,
     maxStates: options.maxStates,
     verifyEvery: options.verify,
+    patient: options.timers === 'patient',
   });
   const lines: string[] = [];
   const { verdict, oddities } = held(booted, swept, properties);
@@ -189,7 +198,7 @@ async function checkOne(setting: Setting, checking: Checking): Promise<{ odd: bo
   if (checking.alone || options.verbose)
     for (const finding of swept.findings) {
       const run = caseAt(setting, booted.workload, finding);
-      lines.push('', storyOf(booted, run, properties, finding.blame, terminal.look), '');
+      lines.push('', storyOf(booted, run, properties, finding.blame, terminal.look, options.timers === 'patient'), '');
     }
   if (options.save)
     for (const path of await save(setting, booted, swept, checking))
