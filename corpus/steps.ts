@@ -18,6 +18,8 @@ import {
   standing,
 } from '../model/machine.ts';
 import { canonical, read } from '../model/schema.ts';
+import { kernelSystem } from '../properties/search/system.ts';
+import { whyNot } from '../properties/search/why-not.ts';
 
 enablePatches();
 
@@ -84,7 +86,7 @@ export function* steps(booted: Booted, run: Case): Generator<Step, void, undefin
           part,
           given,
           word: given,
-          skipped: whyNot(booted, before, thread),
+          skipped: whyNot(kernelSystem(machine), before, given)?.says ?? 'it cannot be taken',
           thread,
           routine,
           line,
@@ -120,23 +122,6 @@ function lineAt({ machine }: Booted, kernel: KernelState, name: string): { routi
   const frame = thread.frames.at(-1) as Frame;
   const op = machine.ops[instruction.op];
   return { routine: frame.routine, line: op?.text(resolved(instruction, frame.vars)) ?? instruction.op };
-}
-
-function whyNot({ machine }: Booted, kernel: KernelState, thread: string): string {
-  const open = Object.hasOwn(machine.threads, thread) ? opens(machine, kernel)[thread] : undefined;
-  switch (open?.kind) {
-    case undefined:
-      return `there is no thread ${thread}; there are: ${Object.keys(machine.threads).join(', ')}`;
-    case 'finished':
-      return `${thread} has finished`;
-    case 'idle':
-    case 'blocked':
-      return `${thread} waits for ${open.wait.object}: ${open.wait.because}`;
-    case 'ready':
-      return open.nature === 'time'
-        ? `time does not pass for ${thread} while a fair thread can move`
-        : `${thread} cannot go that way; it can go: ${open.outcomes.map((outcome) => outcome || 'on').join(', ')}`;
-  }
 }
 
 const waitingIn = ({ machine }: Booted, kernel: KernelState): Waiting[] =>

@@ -93,7 +93,7 @@ export function judge(booted: Booted, run: Case, props: readonly Property[], pat
     judgeState(at + 1);
   });
   if (run.loop && run.loop.length > 0) {
-    const circle = fairness(booted.machine, kernel, run.loop);
+    const circle = fairness(booted.machine, kernel, run.loop, patient);
     if (circle.fair)
       for (const property of props) say(property.circle?.(circle.circle), run.schedule.length + run.loop.length);
     steps += run.loop.length;

@@ -38,8 +38,8 @@ export const isPromised = (kernel: KernelState, fence: string): boolean => {
   return published && initialised && !signaled && (enable_signaling === '' || enabled);
 };
 
-/** Follow the loop once from this state, on a copy. */
-export function fairness(machine: Machine, from: KernelState, loop: readonly string[]): Fairness {
+/** Follow the loop once from this state, on a copy; in patient time, unless timers may fire at any time. */
+export function fairness(machine: Machine, from: KernelState, loop: readonly string[], patient = true): Fairness {
   const kernel = structuredClone(from);
   const start = identity(kernel);
   const threads = Object.keys(machine.threads);
@@ -67,7 +67,7 @@ export function fairness(machine: Machine, from: KernelState, loop: readonly str
     }
     pending = pending.filter((fence) => isPromised(kernel, fence));
     const line = lineOf(kernel, parseWord(text).thread);
-    const played = follow(machine, kernel, text);
+    const played = follow(machine, kernel, text, patient);
     if (!played.choice) return { fair: false, why: `"${text}" cannot be taken in the loop` };
     const { thread, outcome } = played.choice;
     const open = now[thread] as Open;
@@ -83,8 +83,10 @@ export function fairness(machine: Machine, from: KernelState, loop: readonly str
       return { fair: false, why: `${thread} is offered a lock again and again and never takes it` };
   for (const line of wild) if (!tame.has(line)) return { fair: false, why: `${line} never goes its tamest way` };
   const fruitless = threads.filter((thread) => working.has(thread) && offered.has(thread) && !done.has(thread));
-  const how = threads.map((thread) =>
-    moved.has(thread) ? `${thread} takes steps` : `${thread} is not owed a turn all the way round`,
-  );
+  const how = threads.map((thread) => {
+    if (!moved.has(thread)) return `${thread} is not owed a turn all the way round`;
+    return strong.has(thread) ? `${thread} is offered a lock and takes steps` : `${thread} takes steps`;
+  });
+  for (const line of wild) how.push(`${line} goes its tamest way too`);
   return { fair: true, circle: { kernel, fruitless, pending }, how };
 }

@@ -127,7 +127,7 @@ export function tell(
   const replay = new Replay(booted, run.workload, props, patient);
   const blockedAtBoot = replay.blocked();
   for (const text of words) replay.take(text, false);
-  const circle = loop.length > 0 ? fairness(machine, replay.kernel, loop) : undefined;
+  const circle = loop.length > 0 ? fairness(machine, replay.kernel, loop, patient) : undefined;
   for (const text of loop) replay.take(text, true);
 
   const property = props.find(({ name }) => name === verdict?.blame.property);

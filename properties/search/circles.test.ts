@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Design, boot, design, must } from '../../model/design.ts';
 import type { Block } from '../../model/machine.ts';
 import {
+  del_timer,
   dma_fence_init,
   dma_fence_is_signaled,
   dma_fence_signal,
@@ -119,6 +120,24 @@ describe('patient time', () => {
     expect(found.why).toMatch(/holds .*time.* back/);
     expect(sweep(boot(waits), properties, { patient: false }).complete).toBe(true);
   });
+  const server: Block = [forever([mutex_lock('a'), progress('served'), mutex_unlock('a')])];
+  const tries = (armed: boolean): Block => [
+    forever([armed ? mod_timer('t') : [], label('again'), mutex_trylock('a'), if_ret('0', [goto('again')]), end]),
+  ];
+  const end: Block = [del_timer('t'), progress('got it'), mutex_unlock('a')];
+  const heldBackIn = (one: Block, two: Block): string | undefined =>
+    sweep(boot(named({ one, two }, LOCKS, { t: [work_a_while('fires')] })), properties).why;
+  test('nor when the loop has a way out to where the timer is stopped: it need not be taken', () => {
+    expect(heldBackIn(tries(true), server)).toMatch(/holds t's time back/);
+    expect(heldBackIn(tries(false), server)).toBeUndefined();
+  });
+  test('does when the loop is bad weather only: it passes, and then the time comes', () => {
+    const alloc: Block = [label('again'), kmalloc('GFP_NOWAIT'), if_ret('-ENOMEM', [goto('again')])];
+    expect(heldBackIn([mod_timer('t'), alloc], [])).toBeUndefined();
+    expect(heldBackIn([mod_timer('t'), forever([work_a_while('hogs'), progress('hogs')])], [])).toMatch(
+      /holds t's time/,
+    );
+  });
 });
 
 describe('a lasso', () => {
@@ -126,6 +145,24 @@ describe('a lasso', () => {
   const found = sweep(livelock, properties).findings.find(({ blame }) => blame.property === 'no-livelock');
   const run = { design: 'circle', knobs: {}, workload: {}, schedule: found?.schedule ?? [], loop: found?.loop ?? [] };
 
+  test('has the shortest stem there is: the state before its first step is the first one from which it can be gone', () => {
+    expect(found?.schedule).toEqual([]);
+    expect(found?.loop?.length).toBeGreaterThan(0);
+  });
+  test('says what is fair about it, thread by thread', () => {
+    const checked = fairness(livelock.machine, livelock.machine.boot, found?.loop ?? []);
+    expect(checked).toMatchObject({
+      fair: true,
+      how: ['one is offered a lock and takes steps', 'two is offered a lock and takes steps'],
+    });
+  });
+  test('is no lasso without any one of its words', () => {
+    const loop = found?.loop ?? [];
+    loop.forEach((_, at) => {
+      const shorter = [...loop.slice(0, at), ...loop.slice(at + 1)];
+      expect(fairness(livelock.machine, livelock.machine.boot, shorter).fair, `without word ${at}`).toBe(false);
+    });
+  });
   test('is one that the judge follows and convicts', () => {
     expect(judge(livelock, run, properties).verdicts.map(({ blame }) => blame.property)).toContain('no-livelock');
   });
