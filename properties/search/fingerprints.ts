@@ -34,6 +34,26 @@ export class FingerprintTable {
   get bytes(): number {
     return this.entries.byteLength;
   }
+  /** Bytes that adding `n` may take on top, while the old table is still there. */
+  growth(n: number): number {
+    let capacity = this.mask + 1;
+    while (this.count + n > capacity * FULLEST) capacity *= 2;
+    return capacity === this.mask + 1 ? 0 : capacity * 8;
+  }
+  /** The table as it is, free places and all; what is assigned becomes the table. */
+  get content(): Int32Array {
+    return this.entries;
+  }
+  set content(entries: Int32Array) {
+    const capacity = entries.length / 2;
+    let count = 0;
+    for (let at = 0; at < entries.length; at += 2) if (entries[at] !== 0 || entries[at + 1] !== 0) count += 1;
+    if (!Number.isInteger(Math.log2(capacity)) || count > capacity * FULLEST)
+      throw new Error(`${count} fingerprints in ${capacity} places are no table`);
+    this.entries = entries;
+    this.mask = capacity - 1;
+    this.count = count;
+  }
 
   /**
    * Add fingerprints 0 … n - 1 of the two lanes.

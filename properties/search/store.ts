@@ -32,6 +32,19 @@ export class StateStore {
   get bytes(): number {
     return this.words.byteLength + this.table.byteLength + this.lows.byteLength + this.highs.byteLength;
   }
+  /** Bytes that adding `n` states may take on top, while the old room is still there. */
+  growth(n: number): number {
+    const after = this.count + n;
+    const doubled = (room: number, needed: number): number => (needed > room ? doubled(room * 2, needed) : room);
+    const words = doubled(this.words.length, after * this.width);
+    const lanes = doubled(this.lows.length, after);
+    const places = doubled(this.mask + 1, (after + 1) * 2);
+    return (
+      (words === this.words.length ? 0 : words * 2) +
+      (lanes === this.lows.length ? 0 : lanes * 8) +
+      (places === this.mask + 1 ? 0 : places * 8)
+    );
+  }
   high(state: number): number {
     return this.highs[state] as number;
   }
@@ -50,6 +63,15 @@ export class StateStore {
       if (number === 0) return this.insert(candidate, high, low, probe);
       if (this.table[probe * 2] === high && this.lows[number - 1] === low && this.same(candidate, number - 1))
         return number - 1;
+    }
+  }
+  /** Was this state added? */
+  has(candidate: Int32Array, high: number, low: number): boolean {
+    for (let probe = (low ^ Math.imul(high, 0x9e3779b1)) & this.mask; ; probe = (probe + 1) & this.mask) {
+      const number = this.table[probe * 2 + 1] as number;
+      if (number === 0) return false;
+      if (this.table[probe * 2] === high && this.lows[number - 1] === low && this.same(candidate, number - 1))
+        return true;
     }
   }
   /** Copy a state out, as pairs of slots. */
