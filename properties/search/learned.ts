@@ -9,6 +9,9 @@ import { Packing } from './packed.ts';
 import { Recorder, type Writes } from './recorder.ts';
 import type { System } from './system.ts';
 
+/** Turns that can be asked for by id. One that reads too widely to be remembered makes a new turn every time. */
+export const MOST_TURNS = 0x10000;
+
 /** One way a process may go from here, and what it changes. */
 export interface Way<F = Fact> extends Writes {
   readonly thread: string;
@@ -31,6 +34,7 @@ export interface Turn<F = Fact> {
   readonly time: boolean;
   /** A number of its own among all turns of the system. */
   readonly id: number;
+  readonly threadAt: number;
   /** Slots that decide what the process can do and what it does, and slots that it may write. */
   readonly reads: ReadonlySet<number>;
   readonly writes: ReadonlySet<number>;
@@ -57,8 +61,9 @@ export class Learned<S extends object = KernelState, F = Fact> {
   private readonly turns: readonly Learner<S, Turn<F>>[];
   private readonly questions: { readonly name: string; readonly tooWide: boolean }[] = [];
   private ways = 0;
-  private turnsMade = 0;
   private readonly made: Way<F>[] = [];
+  private turnsMade = 0;
+  private readonly firstTurns: Turn<F>[] = [];
 
   constructor(system: System<S, F>) {
     this.system = system;
@@ -76,7 +81,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
   /** All that was learned of process number `threadAt`. @throws when that was too much to remember */
   leavesOf(threadAt: number): Leaf<Turn<F>>[] {
     const learner = this.turns[threadAt] as Learner<S, Turn<F>>;
-    if (learner.overflows) throw new Error(`${learner.name} reads too widely: not all that it can do is remembered`);
+    if (learner.tooWide) throw new Error(`${learner.name} reads too widely: not all that it can do is remembered`);
     return learner.paths();
   }
 
@@ -87,6 +92,11 @@ export class Learned<S extends object = KernelState, F = Fact> {
   /** The way with this id. */
   way(id: number): Way<F> {
     return this.made[id] as Way<F>;
+  }
+
+  /** The turns that were learned, by id: all, unless there are more than MOST_TURNS. */
+  get everyTurn(): readonly Turn<F>[] {
+    return this.firstTurns;
   }
 
   /** A function of the state, learned in the same way. */
@@ -129,8 +139,9 @@ export class Learned<S extends object = KernelState, F = Fact> {
         return way;
       });
       recorder.rewind();
-      return {
+      const turn: Turn<F> = {
         id: (this.turnsMade += 1) - 1,
+        threadAt,
         reads: new Set(recorder.reads),
         writes: new Set(ways.flatMap(({ slots }) => [...slots])),
         highs: Int32Array.from(ways, ({ high }) => high),
@@ -141,6 +152,8 @@ export class Learned<S extends object = KernelState, F = Fact> {
         owed: ways.some(({ nature }) => nature === 'owed'),
         time: ways.some(({ nature }) => nature === 'time'),
       };
+      if (turn.id < MOST_TURNS) this.firstTurns.push(turn);
+      return turn;
     });
   }
 }

@@ -62,10 +62,6 @@ export class Learner<S extends object, R> {
     return this.answers.length >= this.most;
   }
 
-  /** Some answers were not remembered, because there were too many. */
-  get overflows(): boolean {
-    return this.answers.length >= this.most;
-  }
   /** All that was learned: no two paths hold in one state. */
   paths(): Leaf<R>[] {
     const found: Leaf<R>[] = [];
@@ -89,6 +85,20 @@ export class Learner<S extends object, R> {
       node = id < (tree[node + 1] as number) ? (tree[node + HEAD + id] as number) : UNKNOWN;
     }
     return node < 0 ? (this.answers[~node] as R) : this.learn(words, at);
+  }
+
+  /** The slots on which the answer for this state depends, in the order in which they are asked. */
+  slots(words: Uint16Array, at: number): readonly number[] {
+    this.of(words, at);
+    const asked: number[] = [];
+    let node = this.root;
+    while (node > 0) {
+      const slot = this.tree[node] as number;
+      const id = words[at + slot] as number;
+      asked.push(slot);
+      node = id < (this.tree[node + 1] as number) ? (this.tree[node + HEAD + id] as number) : UNKNOWN;
+    }
+    return node < 0 ? asked : [...this.recorder.reads]; // too many leaves: it was asked just now
   }
 
   private learn(words: Uint16Array, at: number): R {
