@@ -5,6 +5,7 @@
  * go round for ever without signalling it. Kernel threads, hardware and timers are fair; user space owes nothing.
  */
 import type { KernelState } from '../model/machine.ts';
+import { missing } from '../model/objects/fence-container.ts';
 import { isPromised } from './lasso.ts';
 import type { Blame, Link, Opens, Property } from './property.ts';
 
@@ -20,8 +21,11 @@ function chain(opens: Opens, from: string | null): Link[] {
   return links;
 }
 
+/** Fences that are promised and pending; instead of a container those that it waits for, for they are the ones owed. */
 const promised = (kernel: KernelState): string[] =>
-  Object.keys(kernel.fences).filter((fence) => isPromised(kernel, fence));
+  Object.keys(kernel.fences)
+    .filter((fence) => isPromised(kernel, fence))
+    .flatMap((fence) => missing(kernel, fence));
 
 export const fenceSignals: Property = {
   name: 'fence-signals',

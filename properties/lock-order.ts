@@ -7,7 +7,7 @@
  */
 import { contextOf } from '../model/objects/fence.ts';
 import { FENCE_MAP, FS_RECLAIM, I_MMAP, MMAP_LOCK, MMU_NOTIFIER, RESV, RESV_TICKET } from '../model/objects/context.ts';
-import type { KernelState } from '../model/machine.ts';
+import type { FactOf, Held, KernelState } from '../model/machine.ts';
 import type { Blame, Evidence, Property } from './property.ts';
 
 const evidence = (from: string, to: string, how: string): Evidence => ({ key: `${from} > ${to}`, from, to, how });
@@ -29,9 +29,24 @@ const fenceClass = (kernel: KernelState, fence: string): string => `fence ${cont
 /** Classes of the fences that this thread owes to others. */
 const owedFences = (kernel: KernelState, thread: string): string[] =>
   Object.keys(kernel.fences).filter((fence) => {
-    const { published, initialised, signaled, promisedBy } = kernel.fences[fence] ?? {};
-    return published && initialised && !signaled && promisedBy === thread;
+    const row = kernel.fences[fence];
+    // Whose it is comes first: the rest of a fence that is not this thread's decides nothing, and is not read.
+    return row?.promisedBy === thread && row.published && row.initialised && !row.signaled;
   });
+
+/**
+ * The holds that a taking counts over. A ticket allows several locks of its class, if they were taken after it (W-9);
+ * reading twice counts: a writer may queue in between (A8.7; lockdep excepts recursive readers only). The first lock
+ * that a ticket stands for goes unsaid where a real one is held too.
+ */
+function heldApart({ class: taken, nest, over }: FactOf<'acquires'>): readonly Held[] {
+  const ticket = nest === '' ? -1 : over.findIndex((held) => held.kind === 'ticket' && held.class === nest);
+  return over.filter(
+    (held, place) =>
+      !(held.class === taken && ticket >= 0 && place > ticket) &&
+      !(held.kind === 'ticket' && over.some((other) => other.kind === 'lock' && other.class === held.class)),
+  );
+}
 
 /** A shortest circle through the edge a > b, as the keys of its edges. */
 function circleThrough(edges: ReadonlyMap<string, Evidence>, first: Evidence): string[] | undefined {
@@ -61,9 +76,7 @@ export const lockOrder: Property = {
     return facts.flatMap((fact) => {
       if (fact.kind === 'acquires') {
         if (fact.try) return [];
-        const nested = fact.class === RESV && fact.over.some((held) => held.class === RESV_TICKET);
-        // Reading twice counts too: a writer may queue in between (A8.7; lockdep excepts recursive readers only).
-        const over = fact.over.filter((held) => held.class !== fact.class || !nested);
+        const over = heldApart(fact);
         const owed = fact.class === FENCE_MAP ? [] : owedFences(kernel, thread);
         return [
           ...over.map((held) =>

@@ -1,6 +1,6 @@
 /**
- * The reports that lockdep must give, and those it must not (fence-core 2d, LD-1..LD-18), newer side of every version
- * switch: entering a signalling section is a trylock (L-4). A program is two lines; nobody needs to block for a report.
+ * The reports that lockdep must give, and those it must not (fence-core 2d, LD-1..LD-18), on the newer side of every
+ * version switch unless it says otherwise. A program is two lines; nobody needs to block for a report.
  */
 import { describe, expect, test } from 'vitest';
 import { may, must } from '../model/design.ts';
@@ -17,10 +17,12 @@ import {
   dma_resv_unlock,
   down_read,
   down_write,
+  drm_syncobj_find_fence,
   emit,
   if_ret,
   kmalloc,
   label,
+  might_lock_resv,
   mmap,
   mmu_interval_read_begin,
   munmap,
@@ -34,7 +36,6 @@ import {
   work,
   ww_acquire_fini,
   ww_acquire_init,
-  ww_mutex_lock,
 } from '../model/objects/index.ts';
 import { bootKernel } from '../model/stage.ts';
 import { properties } from './index.ts';
@@ -46,6 +47,8 @@ interface Program {
   readonly scan?: Block;
   readonly invalidate?: Block;
   readonly irq?: Block;
+  /** Switches of an older kernel. */
+  readonly older?: Readonly<Record<string, boolean>>;
 }
 const begin = dma_fence_begin_signalling();
 const end = dma_fence_end_signalling();
@@ -53,7 +56,7 @@ const section = (...lines: Block): Block => [dma_fence_init('f'), begin, lines, 
 const take_a: Block = [mutex_lock('A'), mutex_unlock('A')];
 const resv = (...lines: Block): Block => [dma_resv_lock('bo'), lines, dma_resv_unlock('bo')];
 
-function findings({ threads, scan, invalidate, irq }: Program): Map<string, string> {
+function findings({ threads, scan, invalidate, irq, older }: Program): Map<string, string> {
   const booted = bootKernel({
     objects: {
       locks: { A: {}, B: {}, driver: {}, i_mmap_rwsem: {}, ...mmap },
@@ -61,6 +64,8 @@ function findings({ threads, scan, invalidate, irq }: Program): Map<string, stri
       resvs: { bo: {}, bo2: {} },
       userptrs: { u: {} },
       workqueues: {},
+      syncobjs: { s: {} },
+      version: { switches: older ?? {} },
       ...(scan ? { shrinkers: { slab: { scan: 'scan' } } } : {}),
       ...(invalidate ? { ranges: { heap: { invalidate: 'invalidate' } } } : {}),
     },
@@ -102,24 +107,26 @@ describe('LD-1: a lock held across a wait, and taken in a signalling section', (
 
 describe('what a signalling section may do', () => {
   const one = (...lines: Block): string | undefined => reports({ threads: { signaller: section(...lines) } });
-  test('LD-2: taking a reservation: report', () => {
+  test('LD-2: taking a reservation: report; a trylock of it: clean', () => {
     expect(one(resv())).toMatch(/dma_fence_map > reservation_ww_class_mutex/);
-  });
-  test('LD-2: a trylock of it: clean', () => {
     expect(one(dma_resv_trylock('bo'), if_ret('1', [dma_resv_unlock('bo')]))).toBeUndefined();
   });
   test('LD-3: GFP_KERNEL: report', () => {
     expect(one(kmalloc('GFP_KERNEL'))).toBeDefined();
   });
-  for (const gfp of ['GFP_NOFS', 'GFP_NOIO'] as const)
-    test(`LD-4: ${gfp}: report, through the notifier`, () => {
-      expect(one(kmalloc(gfp))).toMatch(/mmu_notifier_invalidate_range_start/);
-      expect(one(kmalloc(gfp))).not.toMatch(/fs_reclaim/);
-    });
-  for (const gfp of ['GFP_ATOMIC', 'GFP_NOWAIT'] as const)
-    test(`LD-5: ${gfp}: clean`, () => {
-      expect(one(kmalloc(gfp))).toBeUndefined();
-    });
+  describe('LD-4: allocating without IO or file systems: report, through the notifier', () => {
+    for (const gfp of ['GFP_NOFS', 'GFP_NOIO'] as const)
+      test(`with ${gfp}`, () => {
+        expect(one(kmalloc(gfp))).toMatch(/mmu_notifier_invalidate_range_start/);
+        expect(one(kmalloc(gfp))).not.toMatch(/fs_reclaim/);
+      });
+  });
+  describe('LD-5: allocating without reclaim: clean', () => {
+    for (const gfp of ['GFP_ATOMIC', 'GFP_NOWAIT'] as const)
+      test(`with ${gfp}`, () => {
+        expect(one(kmalloc(gfp))).toBeUndefined();
+      });
+  });
   test('LD-8: copy_from_user: report; mmap_lock alone is enough for it', () => {
     expect(one(copy_from_user())).toBeDefined();
     expect(one(down_read('mmap_lock'), up_read('mmap_lock'))).toMatch(/dma_fence_map > mmap_lock/);
@@ -134,15 +141,23 @@ describe('what a signalling section may do', () => {
     expect(one(begin, kmalloc('GFP_NOIO'), end)).toBeDefined();
     expect(reports({ threads: { signaller: [section(begin, end), kmalloc('GFP_NOIO')] } })).toBeUndefined();
   });
-  test('LD-11: a lock around the section that other sections take inside: clean, since entering is a trylock', () => {
+  describe('LD-11: a lock around the section, which other sections take inside', () => {
     const around = [mutex_lock('B'), dma_fence_init('f'), begin, dma_fence_signal('f'), end, mutex_unlock('B')];
     const inside = [dma_fence_init('g'), begin, mutex_lock('B'), mutex_unlock('B'), dma_fence_signal('g'), end];
-    expect(reports({ threads: { one: around, two: inside } })).toBeUndefined();
-  });
-  test('LD-11: the same lock around a wait: report', () => {
-    const around = [mutex_lock('B'), dma_fence_wait('f'), mutex_unlock('B')];
-    const inside = [dma_fence_init('f'), begin, mutex_lock('B'), mutex_unlock('B'), dma_fence_signal('f'), end];
-    expect(reports({ threads: { one: around, two: inside } })).toBeDefined();
+    test('clean, since entering is a trylock', () => {
+      expect(reports({ threads: { one: around, two: inside } })).toBeUndefined();
+    });
+    test('report in kernels up to 6.12, where entering was an acquisition like any other', () => {
+      const older = { begin_signalling_trylock: false };
+      expect(reports({ threads: { one: around, two: inside }, older })).toMatch(/B > dma_fence_map|dma_fence_map > B/);
+      const other = [dma_fence_init('g'), begin, take_a, dma_fence_signal('g'), end];
+      expect(reports({ threads: { one: around, two: other }, older })).toBeUndefined();
+    });
+    test('report in any kernel when the lock is held around a wait', () => {
+      const waits = [mutex_lock('B'), dma_fence_wait('f'), mutex_unlock('B')];
+      const takes = [dma_fence_init('f'), begin, mutex_lock('B'), mutex_unlock('B'), dma_fence_signal('f'), end];
+      expect(reports({ threads: { one: waits, two: takes } })).toBeDefined();
+    });
   });
 });
 
@@ -161,8 +176,8 @@ describe('what may be done under a reservation', () => {
     const plain = [dma_resv_lock('bo'), dma_resv_lock('bo2'), dma_resv_unlock('bo2'), dma_resv_unlock('bo')];
     const ticket: Block = [
       ww_acquire_init(),
-      ww_mutex_lock('bo'),
-      ww_mutex_lock('bo2'),
+      dma_resv_lock('bo', 'ticket'),
+      dma_resv_lock('bo2', 'ticket'),
       dma_resv_unlock('bo2'),
       dma_resv_unlock('bo'),
       ww_acquire_fini(),
@@ -179,33 +194,33 @@ describe('what may be done under a reservation', () => {
 });
 
 describe('reclaim and notifiers', () => {
-  test('LD-15: a blocking reservation lock in a shrinker: report', () => {
-    expect(reports({ threads: { task: kmalloc('GFP_KERNEL') }, scan: resv() })).toMatch(/fs_reclaim/);
-  });
-  test('LD-15: a blocking reservation lock in a notifier: report', () => {
-    expect(reports({ threads: { task: munmap('heap') }, invalidate: resv() })).toMatch(/mmu_notifier/);
-  });
   const tried = (...lines: Block): Block => [dma_resv_trylock('bo'), if_ret('1', [lines, dma_resv_unlock('bo')])];
-  test('LD-15: by trylock: clean', () => {
-    expect(reports({ threads: { task: kmalloc('GFP_KERNEL') }, scan: tried() })).toBeUndefined();
-    expect(reports({ threads: { task: munmap('heap') }, invalidate: tried() })).toBeUndefined();
+  describe('LD-15: a reservation locked in reclaim', () => {
+    test('blocking in a shrinker: report; by trylock: clean', () => {
+      expect(reports({ threads: { task: kmalloc('GFP_KERNEL') }, scan: resv() })).toMatch(/fs_reclaim/);
+      expect(reports({ threads: { task: kmalloc('GFP_KERNEL') }, scan: tried() })).toBeUndefined();
+    });
+    test('blocking in a notifier: report; by trylock: clean', () => {
+      expect(reports({ threads: { task: munmap('heap') }, invalidate: resv() })).toMatch(/mmu_notifier/);
+      expect(reports({ threads: { task: munmap('heap') }, invalidate: tried() })).toBeUndefined();
+    });
   });
   test('LD-16: trylock of a reservation in a shrinker, then unmapping under i_mmap: clean', () => {
     const unmap = [down_write('i_mmap_rwsem'), up_write('i_mmap_rwsem')];
     expect(reports({ threads: { task: kmalloc('GFP_KERNEL') }, scan: tried(unmap) })).toBeUndefined();
   });
-  test('LD-16: the other way round, allocating under i_mmap: report', () => {
+  test('2b: the other way round, allocating under i_mmap: report', () => {
     const allocates = [down_write('i_mmap_rwsem'), kmalloc('GFP_KERNEL'), up_write('i_mmap_rwsem')];
     expect(reports({ threads: { task: allocates } })).toMatch(/i_mmap_rwsem/);
   });
   const callback = [mutex_lock('driver'), mutex_unlock('driver')];
-  test('LD-18: mmu_interval_read_begin under the lock that the notifier takes: report', () => {
+  test('LD-18: mmu_interval_read_begin under the lock that the notifier takes: report; before the lock: clean', () => {
     const under = [mutex_lock('driver'), mmu_interval_read_begin('u'), mutex_unlock('driver')];
-    expect(reports({ threads: { task: under, unmapper: munmap('heap') }, invalidate: callback })).toMatch(/driver/);
-  });
-  test('LD-18: before the lock: clean', () => {
     const before = [mmu_interval_read_begin('u'), callback];
-    expect(reports({ threads: { task: before, unmapper: munmap('heap') }, invalidate: callback })).toBeUndefined();
+    const verdict = (task: Block): string | undefined =>
+      reports({ threads: { task, unmapper: munmap('heap') }, invalidate: callback });
+    expect(verdict(under)).toMatch(/driver/);
+    expect(verdict(before)).toBeUndefined();
   });
   test('L-24, V-3: allocating under the lock that the notifier takes: report, NOFS or not; GFP_NOWAIT: clean', () => {
     const under = (gfp: 'GFP_KERNEL' | 'GFP_NOFS' | 'GFP_NOWAIT'): Block => [
@@ -242,19 +257,57 @@ describe('not the business of the lock graph', () => {
     expect(sleeps.get('api-contract')).toMatch(/may sleep/);
   });
   const publish = (fence: string): Block => [dma_fence_init(fence), sync_file_install(fence)];
-  test('LD-12: waiting inside a section, no lock held, for a fence that does not need it: clean', () => {
-    const waits = [publish('g'), begin, dma_fence_wait('f'), dma_fence_signal('g'), end];
-    expect([
-      ...findings({ threads: { one: waits, two: [publish('f'), begin, dma_fence_signal('f'), end] } }).keys(),
-    ]).toEqual([]);
+  describe('LD-12: waiting inside a section, no lock held', () => {
+    test('for a fence that does not need it: clean', () => {
+      const waits = [publish('g'), begin, dma_fence_wait('f'), dma_fence_signal('g'), end];
+      const found = findings({ threads: { one: waits, two: [publish('f'), begin, dma_fence_signal('f'), end] } });
+      expect([...found.keys()]).toEqual([]);
+    });
+    test('for each other: no-deadlock catches the circle, and fence-signals what follows', () => {
+      const one = [publish('f'), begin, dma_fence_wait('g'), dma_fence_signal('f'), end];
+      const two = [publish('g'), begin, dma_fence_wait('f'), dma_fence_signal('g'), end];
+      const found = findings({ threads: { one, two } });
+      expect(found.get('no-deadlock')).toMatch(/one, two wait for each other/);
+      expect(found.get('fence-signals')).toMatch(/never signals/);
+      expect(found.get('lock-order') ?? 'only fences').not.toMatch(/dma_fence_map/);
+    });
   });
-  test('LD-12: two sections that wait for each other: no-deadlock catches the circle, and fence-signals what follows', () => {
-    const one = [publish('f'), begin, dma_fence_wait('g'), dma_fence_signal('f'), end];
-    const two = [publish('g'), begin, dma_fence_wait('f'), dma_fence_signal('g'), end];
-    const found = findings({ threads: { one, two } });
-    expect(found.get('no-deadlock')).toMatch(/one, two wait for each other/);
-    expect(found.get('fence-signals')).toMatch(/never signals/);
-    expect(found.get('lock-order') ?? 'only fences').not.toMatch(/dma_fence_map/);
+  test('LD-17: waiting for a submission to a syncobj with a lock held: warned, but not by the graph; without: clean', () => {
+    const wait = drm_syncobj_find_fence('s', 0, 'WAIT_FOR_SUBMIT');
+    const under = findings({ threads: { task: [mutex_lock('A'), wait, mutex_unlock('A')] } });
+    expect([under.get('lock-order'), under.get('api-contract')]).toEqual([undefined, expect.stringMatching(/holds A/)]);
+    expect([...findings({ threads: { task: [wait, take_a] } }).keys()]).toEqual([]);
+  });
+});
+
+describe('reservations and tickets (lib/locking-selftest.c)', () => {
+  const RESV = /reservation_ww_class_mutex > reservation_ww_class_mutex/;
+  const release: Block = [dma_resv_unlock('bo2'), dma_resv_unlock('bo')];
+  const verdict = (...lines: Block): string | undefined => reports({ threads: { task: lines } });
+  const [context, fini] = [ww_acquire_init(), ww_acquire_fini()];
+  test('a ticket, a lock with it, then one without: report; by trylock, or with the ticket: clean', () => {
+    const first = [context, dma_resv_lock('bo', 'ticket')];
+    expect(verdict(first, dma_resv_lock('bo2'), release, fini)).toMatch(RESV);
+    expect(verdict(first, dma_resv_trylock('bo2'), release, fini)).toBeUndefined();
+    expect(verdict(first, dma_resv_lock('bo2', 'ticket'), release, fini)).toBeUndefined();
+  });
+  test('a lock without a ticket, then one with: report, for the ticket came later', () => {
+    expect(verdict(dma_resv_lock('bo'), context, dma_resv_lock('bo2', 'ticket'), release, fini)).toMatch(/reservation/);
+    expect(verdict(dma_resv_trylock('bo'), context, dma_resv_lock('bo2', 'ticket'), release, fini)).toMatch(
+      /reservation/,
+    );
+  });
+  test('two trylocks: clean; a trylock, then a lock: report', () => {
+    expect(verdict(dma_resv_trylock('bo'), dma_resv_trylock('bo2'), release)).toBeUndefined();
+    expect(verdict(dma_resv_trylock('bo'), dma_resv_lock('bo2'), release)).toMatch(RESV);
+  });
+  test('W-6: with a ticket, a lock without it is a second one: report; before the ticket: clean', () => {
+    expect(verdict(context, resv(), fini)).toMatch(RESV);
+    expect(verdict(resv(), context, fini)).toBeUndefined();
+  });
+  test('B-26: begin_cpu_access may lock the reservation: report while another one is held', () => {
+    expect(verdict(dma_resv_lock('bo2'), might_lock_resv('bo'), dma_resv_unlock('bo2'))).toMatch(RESV);
+    expect(verdict(might_lock_resv('bo'))).toBeUndefined();
   });
 });
 

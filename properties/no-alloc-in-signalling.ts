@@ -4,8 +4,7 @@
  * Judged twice. By the annotations: an allocation between dma_fence_begin_signalling and _end. And without any: by who
  * really owes the signal, following the promise of every published fence through all that its debtor waits for.
  */
-import { opens } from '../model/case.ts';
-import type { KernelState, Machine } from '../model/machine.ts';
+import { type KernelState, type Machine, open } from '../model/machine.ts';
 import { type Property } from './property.ts';
 
 /** Published fences that cannot signal before this thread has moved, with how each comes to need it. */
@@ -14,19 +13,18 @@ export function neededBy(
   kernel: KernelState,
   thread: string,
 ): { fence: string; via: readonly string[] } | undefined {
-  const pending = Object.entries(kernel.fences).filter(
-    ([, row]) => row.published && row.initialised && !row.signaled && row.promisedBy !== null,
-  );
-  if (pending.length === 0) return undefined;
-  const direct = pending.find(([, row]) => row.promisedBy === thread);
-  if (direct) return { fence: direct[0], via: [thread] };
-  const now = opens(machine, kernel);
-  for (const [fence, { promisedBy }] of pending) {
-    const via = [promisedBy as string];
+  // Reads no more than it needs: what is read here, the reductions take for part of the step that is judged.
+  const pending = Object.entries(kernel.fences).flatMap(([fence, row]) => {
+    const { promisedBy } = row;
+    return promisedBy !== null && row.published && row.initialised && !row.signaled ? [{ fence, promisedBy }] : [];
+  });
+  const direct = pending.find(({ promisedBy }) => promisedBy === thread);
+  if (direct) return { fence: direct.fence, via: [thread] };
+  for (const { fence, promisedBy } of pending) {
+    const via = [promisedBy];
     for (;;) {
-      const open = now[via.at(-1) as string];
-      const next =
-        open?.kind === 'blocked' && open.wait.bounded === undefined && !open.wait.any ? open.wait.owedBy : [];
+      const now = open(machine, kernel, via.at(-1) as string);
+      const next = now.kind === 'blocked' && now.wait.bounded === undefined && !now.wait.any ? now.wait.owedBy : [];
       if (next.includes(thread)) return { fence, via: [...via, thread] };
       if (next[0] === undefined || via.includes(next[0])) break;
       via.push(next[0]);

@@ -24,6 +24,7 @@ import {
   dma_fence_signal,
   dma_fence_wait,
   dma_resv_add_fence,
+  dma_resv_copy_fences,
   dma_resv_lock,
   dma_resv_lock_slow,
   dma_resv_replace_fences,
@@ -68,7 +69,25 @@ import {
   work_a_while,
   ww_acquire_fini,
   ww_acquire_init,
-  ww_mutex_lock,
+  dma_buf_attach,
+  dma_buf_begin_cpu_access,
+  dma_buf_begin_move,
+  dma_buf_detach,
+  dma_buf_device_access,
+  dma_buf_export,
+  dma_buf_finish_move,
+  dma_buf_map_attachment,
+  dma_buf_map_attachment_unlocked,
+  dma_buf_move_notify,
+  dma_buf_pin,
+  dma_buf_put,
+  dma_buf_unmap_attachment_unlocked,
+  dma_buf_unpin,
+  dma_fence_array_init,
+  dma_fence_enable_sw_signaling,
+  exporter,
+  fence_arrays,
+  irq_work,
 } from '../model/objects/index.ts';
 import { bootKernel } from '../model/stage.ts';
 import { properties } from './index.ts';
@@ -305,13 +324,13 @@ describe('every property', () => {
 /** Lock both, in this order, and back off as ww-mutex-design.rst says; or keep the first on -EDEADLK. */
 const transaction = (first: string, second: string, backsOff: boolean): Block => [
   ww_acquire_init(),
-  ww_mutex_lock(first),
+  dma_resv_lock(first, 'ticket'),
   label('second'),
-  ww_mutex_lock(second),
+  dma_resv_lock(second, 'ticket'),
   if_ret('-EDEADLK', [
     backsOff ? dma_resv_unlock(first) : [],
     dma_resv_lock_slow(second),
-    backsOff ? ww_mutex_lock(first) : [],
+    backsOff ? dma_resv_lock(first, 'ticket') : [],
     if_ret('-EDEADLK', [dma_resv_unlock(second), dma_resv_lock_slow(first), goto('second')]),
   ]),
   dma_resv_unlock(first),
@@ -322,9 +341,9 @@ const transaction = (first: string, second: string, backsOff: boolean): Block =>
 const insists = (first: string, second: string, backsOff: boolean): Block => [
   ww_acquire_init(),
   label('again'),
-  ww_mutex_lock(first),
+  dma_resv_lock(first, 'ticket'),
   label('insist'),
-  ww_mutex_lock(second),
+  dma_resv_lock(second, 'ticket'),
   if_ret(
     '-EDEADLK',
     backsOff
@@ -393,6 +412,26 @@ const initBoth: Block = [dma_fence_init('f'), dma_fence_init('g')];
 const signalBoth: Block = [dma_fence_signal('f'), dma_fence_signal('g')];
 const addBoth: Block = [dma_resv_add_fence('bo', 'f', 'WRITE'), dma_resv_add_fence('bo', 'g', 'WRITE')];
 
+/** An exporter that moves its buffers, and a dynamic importer that undoes in the end what it did. */
+const shared = (body: Block, told: Block = []): Kernel => ({
+  objects: {
+    ...OBJECTS,
+    dma_bufs: { buf: exporter('bo', { dynamic: true }) },
+    attachments: { importer: { buf: 'buf', dynamic: true, invalidate: 'told' } },
+  },
+  routines: { told },
+  threads: {
+    task: must([
+      dma_buf_export('buf'),
+      dma_buf_attach('importer'),
+      body,
+      dma_buf_unmap_attachment_unlocked('importer'),
+      dma_buf_detach('importer'),
+      dma_buf_put('buf'),
+    ]),
+  },
+});
+const tells_and_moves: Block = [dma_buf_move_notify('buf'), dma_buf_begin_move('buf'), dma_buf_finish_move('buf')];
 const MISUSES: readonly (readonly [
   rule: string,
   what: string,
@@ -598,7 +637,7 @@ const MISUSES: readonly (readonly [
     'W-8',
     (wrong) => {
       const ends = [ww_acquire_fini(), dma_resv_unlock('bo')];
-      return threads({ task: [ww_acquire_init(), ww_mutex_lock('bo'), wrong ? ends : ends.toReversed()] });
+      return threads({ task: [ww_acquire_init(), dma_resv_lock('bo', 'ticket'), wrong ? ends : ends.toReversed()] });
     },
   ],
   [
@@ -608,16 +647,40 @@ const MISUSES: readonly (readonly [
     'W-24',
     (wrong) =>
       threads({
-        one: [ww_acquire_init(), ww_mutex_lock('bo'), dma_resv_unlock('bo'), ww_acquire_fini()],
+        one: [ww_acquire_init(), dma_resv_lock('bo', 'ticket'), dma_resv_unlock('bo'), ww_acquire_fini()],
         two: transaction('bo2', 'bo', !wrong),
       }),
   ],
   [
-    'W-24',
-    'locks kept after -EDEADLK: deadlock',
+    'W-9',
+    'two reservations without a ticket, in two orders',
     'no-deadlock',
     undefined,
-    (wrong) => threads({ one: transaction('bo', 'bo2', true), two: transaction('bo2', 'bo', !wrong) }),
+    (wrong) => {
+      const both = (first: string, second: string): Block =>
+        wrong ? resv(first, resv(second)) : transaction(first, second, true);
+      return threads({ one: both('bo', 'bo2'), two: both('bo2', 'bo') });
+    },
+  ],
+  [
+    'W-25',
+    'another lock first, after one said -EDEADLK',
+    'api-contract',
+    'W-25',
+    (wrong) => {
+      const first = (lock: string): Block => [dma_resv_lock(lock, 'ticket'), dma_resv_unlock(lock)];
+      const after = wrong ? first('bo') : [dma_resv_lock_slow('bo2'), dma_resv_unlock('bo2'), first('bo')];
+      return threads({
+        one: [ww_acquire_init(), first('bo2'), ww_acquire_fini()],
+        two: [
+          ww_acquire_init(),
+          dma_resv_lock('bo', 'ticket'),
+          dma_resv_lock('bo2', 'ticket'),
+          if_ret('-EDEADLK', [dma_resv_unlock('bo'), after], [dma_resv_unlock('bo2'), dma_resv_unlock('bo')]),
+          ww_acquire_fini(),
+        ],
+      });
+    },
   ],
   [
     'C19',
@@ -648,12 +711,34 @@ const MISUSES: readonly (readonly [
     'R-9',
     'slots reserved one by one, and taken together',
     'api-contract',
-    'R-13',
+    'R-9',
     (wrong) => {
       const reserve = wrong
         ? [dma_resv_reserve_fences('bo'), dma_resv_reserve_fences('bo')]
         : dma_resv_reserve_fences('bo', 2);
       return threads({ task: [initBoth, resv('bo', reserve, addBoth), signalBoth] });
+    },
+  ],
+  [
+    'R-13',
+    'a fence added where no slot was reserved',
+    'api-contract',
+    'R-13',
+    (wrong) => {
+      const add = dma_resv_add_fence('bo', 'f', 'WRITE');
+      const body = [dma_fence_init('f'), wrong ? [] : dma_resv_reserve_fences('bo'), add];
+      return threads({ task: [resv('bo', body), dma_fence_signal('f')] });
+    },
+  ],
+  [
+    'R-21',
+    'fences copied over one that is still pending',
+    'api-contract',
+    'R-21',
+    (wrong) => {
+      const pending = [dma_fence_init('f'), put('bo', 'f', 'READ')];
+      const over = resv('bo', dma_resv_copy_fences('bo', 'bo2'));
+      return threads({ task: wrong ? [pending, over, dma_fence_signal('f')] : [pending, dma_fence_signal('f'), over] });
     },
   ],
   [
@@ -670,6 +755,118 @@ const MISUSES: readonly (readonly [
         ],
         [dma_resv_wait('bo', 'BOOKKEEP')],
       ),
+  ],
+  [
+    'R-14',
+    'a container on a reservation',
+    'api-contract',
+    'R-14',
+    (wrong) => {
+      const rows = fence_arrays('both');
+      const members = wrong ? put('bo', 'both', 'READ') : resv('bo', dma_resv_reserve_fences('bo', 2), addBoth);
+      return threads(
+        {
+          task: [
+            initBoth,
+            dma_fence_array_init('both', ['f', 'g']),
+            members,
+            dma_fence_enable_sw_signaling('both'),
+            signalBoth,
+          ],
+        },
+        {
+          objects: { fences: { ...OBJECTS.fences, ...rows['fences'] }, containers: rows['containers'] ?? {} },
+          threads: { irq_work: irq_work() },
+        },
+      );
+    },
+  ],
+  [
+    'I-10',
+    'a reservation held while only user space can signal',
+    'api-contract',
+    'I-10',
+    (wrong) => ({
+      objects: { ...OBJECTS },
+      threads: { u: user(), worker: work([dma_fence_signal('f')]), waiter: must(resv('bo', dma_fence_wait('f'))) },
+      calls: {
+        submit: ioctl({}, [
+          dma_fence_init('f', wrong ? 'u' : 'worker'),
+          sync_file_install('f'),
+          wrong ? [] : queue_work('worker'),
+        ]),
+        signal: ioctl({}, [sync_file_get_fence('f'), if_ret('0', [dma_fence_signal('f')])]),
+      },
+      workload: { u: ['submit()', 'signal()'] },
+    }),
+  ],
+  [
+    'I-10',
+    'a reservation held while it waits for a fence that nobody else can reach yet',
+    'api-contract',
+    'I-10',
+    (wrong) => {
+      const submit = [dma_fence_init('f', 'worker'), queue_work('worker'), wrong ? [] : sync_file_install('f')];
+      return threads(
+        { task: [submit, resv('bo', dma_fence_wait('f'))] },
+        { threads: { worker: work([dma_fence_signal('f')]) } },
+      );
+    },
+  ],
+  [
+    'B-13',
+    'mapping without the reservation',
+    'api-contract',
+    'B-13',
+    (wrong) => shared(wrong ? dma_buf_map_attachment('importer') : resv('bo', dma_buf_map_attachment('importer'))),
+  ],
+  [
+    'B-26',
+    'begin_cpu_access with the reservation',
+    'api-contract',
+    'B-26',
+    (wrong) => {
+      const begin = dma_buf_begin_cpu_access('buf', 'from device');
+      return shared([dma_buf_map_attachment_unlocked('importer'), wrong ? resv('bo', begin) : [resv('bo'), begin]]);
+    },
+  ],
+  [
+    'B-12',
+    'a move of what is pinned',
+    'api-contract',
+    'B-12',
+    (wrong) => {
+      const pin = [dma_buf_pin('importer'), wrong ? [] : dma_buf_unpin('importer')];
+      return shared(
+        resv('bo', pin, dma_buf_map_attachment('importer'), tells_and_moves, wrong ? dma_buf_unpin('importer') : []),
+      );
+    },
+  ],
+  [
+    'B-20',
+    'a move that nobody was told of',
+    'api-contract',
+    'B-20',
+    (wrong) =>
+      shared(resv('bo', dma_buf_map_attachment('importer'), wrong ? tells_and_moves.slice(1) : tells_and_moves)),
+  ],
+  [
+    'B-21',
+    'an importer that locks the reservation when it is told',
+    'no-deadlock',
+    undefined,
+    (wrong) => shared(resv('bo', dma_buf_map_attachment('importer'), tells_and_moves), wrong ? resv('bo') : []),
+  ],
+  [
+    'B-22',
+    'an importer that goes on with its old mapping after the move',
+    'no-stale-access',
+    undefined,
+    (wrong) => {
+      const use = dma_buf_device_access('importer');
+      const move = resv('bo', tells_and_moves);
+      return shared([dma_buf_map_attachment_unlocked('importer'), wrong ? [move, use] : [use, move]]);
+    },
   ],
   [
     'R-22',

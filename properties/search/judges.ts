@@ -3,7 +3,7 @@
  * code runs once for each combination of values it reads.
  */
 import type { KernelState, Machine } from '../../model/machine.ts';
-import type { Blame, Evidence, Property } from '../property.ts';
+import { type Blame, type Evidence, type Property, signature } from '../property.ts';
 import type { Learned, Way } from './learned.ts';
 import type { Learner } from './learner.ts';
 
@@ -40,6 +40,25 @@ export class StepJudges {
       const pieces = gatherer.of(words, 0);
       if (pieces.length > 0) evidence(property, pieces);
     }
+  }
+
+  /** The slots on which depends what is to be said of this way; the state after it starts at `words[0]`. */
+  slots(way: Way, words: Uint16Array): readonly number[] {
+    const judges = (this.byWay[way.id] ??= this.judgesOf(way));
+    return [...judges.step, ...judges.gathers.map(([, gatherer]) => gatherer)].flatMap((learner) =>
+      learner.slots(words, 0),
+    );
+  }
+  /** All that is to be said of this way, as a text: the signatures of the verdicts, and the keys of the evidence. */
+  says(way: Way, words: Uint16Array): string {
+    const said: string[] = [];
+    this.judge(
+      way,
+      words,
+      (blame) => said.push(signature(blame)),
+      (_property, pieces) => said.push(...pieces.map(({ key }) => key)),
+    );
+    return said.join('\n');
   }
 
   private judgesOf(way: Way): Judges {

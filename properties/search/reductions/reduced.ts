@@ -1,0 +1,406 @@
+/**
+ * The reduced search: of the orders in which independent steps can be taken it follows some, and of the states on a
+ * straight road it keeps the last. What it leaves out is derived from the learned footprints alone.
+ *
+ * Where a cluster of processes can be expanded alone (cluster.ts), the others wait. Let a path of the full graph lead
+ * from a state that is expanded by its cluster to something of interest. If the cluster moves on the path, its first
+ * step commutes with all before it: taking it first leads to the same end by one step less. If not, any step of the
+ * cluster is independent of the whole path, and the path is still there after it. For the path to get shorter in the
+ * end nobody may be put off for ever: from every state the search can get to one that is expanded in full. So
+ * - every state at rest is found, and the search finds no other (at such an end the cluster, being owed, has moved);
+ * - every way of every leaf is taken, with the same facts and the same judgements of them, and every leaf is met: so
+ *   are all witnesses. A step that changes what is said of another depends on it (judgements.ts);
+ * - every circle of debts is seen, in a state that differs at most in what processes outside of the circle do;
+ * - there is an endless path if and only if the full graph has one. Fair circles are not kept: whoever looks for them
+ *   may use this search only when it is not `cyclic`.
+ *
+ * Clusters rest on what is known of others' futures, and leaves become known on the way. So the search goes round until
+ * a round learns nothing new. Then nothing is unknown: take a shortest path from a state of the search to a leaf that
+ * was never met. All before its end is known, so the argument above shortens it, unless the cluster stands still on the
+ * path. Then after the cluster's step the process asks the same questions up to one that this step answers
+ * otherwise; the leaf it gets there, if known, counts for that question, and the process would have joined the cluster.
+ */
+import { word } from '../../../model/case.ts';
+import { type Learned, type Turn, type Way, apply } from '../learned.ts';
+import { StateStore, enlarged } from '../store.ts';
+import { Clusters } from './cluster.ts';
+import { type Judge, Judgements } from './judgements.ts';
+import { Knowledge } from './knowledge.ts';
+
+export interface ReducedOptions<F> {
+  /** Stop after this many states. */
+  readonly maxStates: number;
+  readonly patient: boolean;
+  /** Leave out orders of independent steps: where a cluster is enough, expand no more. */
+  readonly clusters: boolean;
+  /**
+   * Do not keep states from which one step is followed: it rides with the step before. Without `clusters` this is all:
+   * a step that nobody else can meddle with, and that can go one way only, is taken first.
+   */
+  readonly merges: boolean;
+  /** Circles of debts are looked for: see every one of them. */
+  readonly debts: boolean;
+  /** Told before the first state of every round: forget what was seen in the round before. */
+  readonly begins?: (schedule: (state: number) => string[]) => void;
+  /** Look at a state, kept or not, and at what every process can do in it. */
+  readonly state?: (state: number, turns: readonly Turn<F>[], words: Uint16Array, at: number, resting: boolean) => void;
+  /** Look at a step; the state after it stands at `words[0]`. */
+  readonly step?: (way: Way<F>, from: number, words: Uint16Array) => void;
+  /** Whoever has something to say of steps with facts: every answer is to come up. */
+  readonly judge?: Judge<F>;
+  readonly progress?: (states: number, expanded: number) => void;
+  /** Nobody may be put off for ever; off only where a test shows that it is needed. */
+  readonly proviso?: boolean;
+}
+export interface Reduced {
+  /** States kept in the last round. */
+  readonly states: number;
+  /** States looked at in the last round, those on straight roads as often as they were passed. */
+  readonly visited: number;
+  readonly transitions: number;
+  /** Steps of the longest way by which a state was found. */
+  readonly depth: number;
+  readonly resting: number;
+  readonly exhausted: boolean;
+  /** Does the system have an endless execution? Known only when exhausted. */
+  readonly cyclic: boolean;
+  readonly rounds: number;
+  readonly bytes: number;
+  schedule(state: number): string[];
+}
+
+/** Steps of a straight road after which a state is kept all the same: the road may be a circle. */
+const LONGEST_ROAD = 64;
+/** States of the first round, and how many times more those of each next one: most is learned from few. */
+const FIRST_ROUND = 256;
+const LONGER = 8;
+const PROGRESS_EVERY = 4096;
+const NONE = -1;
+
+export function reduced<S extends object, F>(
+  learned: Learned<S, F>,
+  from: Uint16Array,
+  options: ReducedOptions<F>,
+): Reduced {
+  const knowledge = new Knowledge<S, F>(learned, options.patient);
+  const judgements = options.judge && new Judgements(learned, options.judge);
+  const version = (): number => knowledge.version + (judgements?.version ?? 0);
+  for (let rounds = 1, limit = FIRST_ROUND; ; rounds += 1) {
+    const before = version();
+    // A process that reads more widely than can be remembered has no futures to look up: expand everything.
+    const blind = learned.tooWide.length > 0;
+    const round = new Round(learned, knowledge, judgements, options, blind);
+    options.begins?.((state) => round.schedule(state));
+    const exhausted = round.run(from, Math.min(limit, options.maxStates));
+    if (!exhausted && limit < options.maxStates) {
+      limit *= LONGER;
+      continue;
+    }
+    if (exhausted && !blind && (version() !== before || learned.tooWide.length > 0)) continue;
+    const { visited, transitions, depth, resting, cyclic, bytes } = round;
+    return {
+      states: round.count,
+      visited,
+      transitions,
+      depth,
+      resting,
+      exhausted,
+      cyclic,
+      rounds,
+      bytes,
+      schedule: (state) => round.schedule(state),
+    };
+  }
+}
+
+class Round<S extends object, F> {
+  visited = 0;
+  transitions = 0;
+  depth = 0;
+  resting = 0;
+  cyclic = false;
+  private readonly learned: Learned<S, F>;
+  private readonly knowledge: Knowledge<S, F>;
+  private readonly judgements: Judgements<S, F> | undefined;
+  private readonly options: ReducedOptions<F>;
+  private readonly blind: boolean;
+  private readonly clusters: Clusters<S, F>;
+  private readonly store: StateStore;
+  private readonly candidate: Uint16Array;
+  private readonly pairs: Int32Array;
+  // Every state looked at has a number here: where it was come from, and by which way.
+  private parents: Int32Array = new Int32Array(1024);
+  private ways: Int32Array = new Int32Array(1024);
+  private depths: Int32Array = new Int32Array(1024);
+  // By state kept: its number among those looked at, its first edge, and whether it was expanded in full.
+  private numbers: Int32Array = new Int32Array(1024);
+  private edges: Int32Array = new Int32Array(1024);
+  private complete: Int32Array = new Int32Array(1024);
+  /** The cluster that a state was found to have before it was kept. */
+  private readonly planned: (readonly number[] | undefined)[] = [];
+  // Edges, each with the next of the same state.
+  private next: Int32Array = new Int32Array(1024);
+  private to: Int32Array = new Int32Array(1024);
+  private edgeCount = 0;
+
+  constructor(
+    learned: Learned<S, F>,
+    knowledge: Knowledge<S, F>,
+    judgements: Judgements<S, F> | undefined,
+    options: ReducedOptions<F>,
+    blind: boolean,
+  ) {
+    this.learned = learned;
+    this.knowledge = knowledge;
+    this.judgements = judgements;
+    this.blind = blind;
+    this.options = options;
+    this.clusters = new Clusters(knowledge, judgements, learned.threads, options.debts, (turn) =>
+      this.allowed(turn, true),
+    );
+    const { width } = learned.packing;
+    this.store = new StateStore(width);
+    this.candidate = new Uint16Array(width);
+    this.pairs = new Int32Array(this.candidate.buffer);
+  }
+
+  get count(): number {
+    return this.store.count;
+  }
+  get bytes(): number {
+    return this.store.bytes + 12 * this.parents.length + 12 * this.numbers.length + 8 * this.next.length;
+  }
+
+  schedule(number: number): string[] {
+    const words: string[] = [];
+    for (let at = number; this.parents[at] !== NONE; at = this.parents[at] as number)
+      words.push(word(this.learned.way(this.ways[at] as number)));
+    return words.reverse();
+  }
+
+  /** @returns whether every state of the reduced graph was expanded */
+  run(from: Uint16Array, maxStates: number): boolean {
+    const { packing } = this.learned;
+    this.candidate.set(from);
+    this.keep(
+      this.store.add(this.pairs, packing.fingerprint(from, 'high'), packing.fingerprint(from, 'low')),
+      this.look(NONE, 0),
+      undefined,
+    );
+    for (let expanded = 0; ; ) {
+      for (; expanded < this.store.count; expanded += 1) {
+        if (this.store.count > maxStates) return false;
+        if (this.options.progress && expanded % PROGRESS_EVERY === 0) this.options.progress(this.store.count, expanded);
+        this.expand(expanded);
+      }
+      const putOff = this.putOff();
+      if (putOff.length === 0 || this.options.proviso === false) return true;
+      for (const state of putOff) this.expandFully(state);
+    }
+  }
+
+  /** A number for a state that is looked at. */
+  private look(parent: number, way: number): number {
+    const number = this.visited;
+    this.visited += 1;
+    if (number >= this.parents.length) {
+      this.parents = enlarged(this.parents);
+      this.ways = enlarged(this.ways);
+      this.depths = enlarged(this.depths);
+    }
+    this.parents[number] = parent;
+    this.ways[number] = way;
+    const depth = parent === NONE ? 0 : (this.depths[parent] as number) + 1;
+    this.depths[number] = depth;
+    this.depth = Math.max(this.depth, depth);
+    return number;
+  }
+  private keep(state: number, number: number, cluster: readonly number[] | undefined): void {
+    if (state >= this.numbers.length) {
+      this.numbers = enlarged(this.numbers);
+      this.edges = enlarged(this.edges);
+      this.complete = enlarged(this.complete);
+    }
+    this.numbers[state] = number;
+    this.edges[state] = NONE;
+    this.planned[state] = cluster;
+  }
+
+  /** What every process can do in the state at `words[at]`. */
+  private turnsOf(words: Uint16Array, at: number): Turn<F>[] {
+    return this.learned.threads.map((_, thread) => {
+      const turn = this.learned.turn(thread, words, at);
+      if (!this.blind) this.knowledge.meet(thread, turn, words, at);
+      return turn;
+    });
+  }
+  private allowed(turn: Turn<F>, owed: boolean): number {
+    if (!this.options.patient || !owed || !turn.time) return turn.ways.length;
+    return turn.ways.filter(({ nature }) => nature !== 'time').length;
+  }
+
+  private expand(state: number): void {
+    const at = state * this.learned.packing.width;
+    const { words } = this.store;
+    const turns = this.turnsOf(words, at);
+    const owed = turns.some((turn) => turn.owed);
+    const rests = !owed && turns.every((turn) => !turn.time);
+    if (rests) this.resting += 1;
+    const number = this.numbers[state] as number;
+    this.options.state?.(number, turns, words, at, rests);
+    const planned = this.planned[state];
+    this.planned[state] = undefined;
+    const cluster = planned ?? (owed ? this.clusterOf(turns, words, at) : undefined);
+    if (!cluster) this.complete[state] = 1;
+    this.follow(state, number, turns, cluster ?? turns.keys(), owed);
+  }
+  private expandFully(state: number): void {
+    const turns = this.turnsOf(this.store.words, state * this.learned.packing.width);
+    this.complete[state] = 1;
+    const owed = turns.some((turn) => turn.owed);
+    this.follow(state, this.numbers[state] as number, turns, turns.keys(), owed);
+  }
+  private follow(
+    state: number,
+    number: number,
+    turns: readonly Turn<F>[],
+    among: Iterable<number>,
+    owed: boolean,
+  ): void {
+    for (const thread of among) {
+      const turn = turns[thread] as Turn<F>;
+      for (const way of turn.ways) {
+        if (this.options.patient && owed && way.nature === 'time') continue;
+        this.store.copy(state, this.pairs);
+        this.link(state, this.take(number, turn, way, this.store.high(state), this.store.low(state)));
+      }
+    }
+  }
+
+  /** Take a step from the state in `candidate`, and go on while there is one step to follow. @returns the state kept */
+  private take(from: number, turn: Turn<F>, way: Way<F>, high: number, low: number): number {
+    let number = from;
+    let lastTurn = turn;
+    let last = way;
+    let highs = high;
+    let lows = low;
+    for (let length = 0; ; length += 1) {
+      apply(last, this.candidate, 0);
+      highs ^= last.high;
+      lows ^= last.low;
+      this.transitions += 1;
+      if (last.facts.length > 0 && !this.blind) this.judgements?.meet(lastTurn, last, this.candidate);
+      this.options.step?.(last, number, this.candidate);
+      const before = this.store.count;
+      const planned = this.options.merges && length < LONGEST_ROAD ? this.plan(highs, lows) : undefined;
+      if (planned?.only) {
+        number = this.look(number, last.id);
+        this.options.state?.(number, planned.turns, this.candidate, 0, false);
+        lastTurn = planned.only;
+        last = this.onlyWay(planned.only);
+        continue;
+      }
+      const next = this.store.add(this.pairs, highs, lows);
+      if (next === before) this.keep(next, this.look(number, last.id), planned?.cluster);
+      return next;
+    }
+  }
+  /** How the state in `candidate` would be expanded, if it is new and somebody is owed a turn in it. */
+  private plan(
+    high: number,
+    low: number,
+  ): { turns: readonly Turn<F>[]; cluster: readonly number[] | undefined; only: Turn<F> | undefined } | undefined {
+    if (this.store.has(this.pairs, high, low)) return undefined;
+    const turns = this.turnsOf(this.candidate, 0);
+    if (!turns.some((turn) => turn.owed)) return undefined;
+    const cluster = this.clusterOf(turns, this.candidate, 0);
+    const movers = (cluster ?? [...turns.keys()])
+      .map((thread) => turns[thread] as Turn<F>)
+      .filter((turn) => this.allowed(turn, true) > 0);
+    const [first] = movers;
+    const straight = movers.length === 1 && first !== undefined && this.allowed(first, true) === 1;
+    return { turns, cluster, only: straight ? first : undefined };
+  }
+  /** The processes that are enough to expand here, if anything less than all is. */
+  private clusterOf(turns: readonly Turn<F>[], words: Uint16Array, at: number): readonly number[] | undefined {
+    const { clusters, merges } = this.options;
+    if (this.blind || (!clusters && !merges)) return undefined;
+    const cluster = this.clusters.of(turns, words, at);
+    if (clusters || !cluster) return cluster;
+    const [only] = cluster;
+    return cluster.length === 1 && this.allowed(turns[only as number] as Turn<F>, true) === 1 ? cluster : undefined;
+  }
+  private onlyWay(turn: Turn<F>): Way<F> {
+    return turn.ways.find(({ nature }) => !this.options.patient || nature !== 'time') as Way<F>;
+  }
+
+  private link(from: number, to: number): void {
+    if (this.edgeCount >= this.to.length) {
+      this.to = enlarged(this.to);
+      this.next = enlarged(this.next);
+    }
+    this.to[this.edgeCount] = to;
+    this.next[this.edgeCount] = this.edges[from] as number;
+    this.edges[from] = this.edgeCount;
+    this.edgeCount += 1;
+  }
+
+  /**
+   * One state of every strongly connected component that cannot be left and in which none is expanded in full: there
+   * somebody is put off for ever (Valmari's condition against ignoring). Notes on the way whether there is a circle.
+   */
+  private putOff(): number[] {
+    const { count } = this.store;
+    const index = new Int32Array(count);
+    const lowest = new Int32Array(count);
+    const onStack = new Uint8Array(count);
+    const leaves = new Uint8Array(count); // can the component of this state be left?
+    const at = Int32Array.from({ length: count }, (_, state) => this.edges[state] as number);
+    const stack: number[] = [];
+    const calls: number[] = [];
+    const found: number[] = [];
+    let order = 1;
+    const enter = (state: number): void => {
+      index[state] = lowest[state] = order++;
+      onStack[state] = 1;
+      stack.push(state);
+      calls.push(state);
+    };
+    this.cyclic = false;
+    for (let root = 0; root < count; root += 1) {
+      if (index[root] !== 0) continue;
+      enter(root);
+      while (calls.length > 0) {
+        const state = calls.at(-1) as number;
+        const edge = at[state] as number;
+        if (edge !== NONE) {
+          at[state] = this.next[edge] as number;
+          const target = this.to[edge] as number;
+          if (target === state) this.cyclic = true;
+          if (index[target] === 0) enter(target);
+          else if (onStack[target]) lowest[state] = Math.min(lowest[state] as number, index[target] as number);
+          else leaves[state] = 1;
+          continue;
+        }
+        calls.pop();
+        const parent = calls.at(-1);
+        const closes = lowest[state] === index[state];
+        if (parent !== undefined) {
+          lowest[parent] = Math.min(lowest[parent] as number, lowest[state] as number);
+          if (closes || leaves[state]) leaves[parent] = 1;
+        }
+        if (!closes) continue;
+        const component: number[] = [];
+        for (let member = NONE; member !== state; ) {
+          member = stack.pop() as number;
+          onStack[member] = 0;
+          component.push(member);
+        }
+        if (component.length > 1) this.cyclic = true;
+        const left = component.some((member) => leaves[member] === 1);
+        if (!left && component.every((member) => this.complete[member] === 0)) found.push(Math.min(...component));
+      }
+    }
+    return found;
+  }
+}
