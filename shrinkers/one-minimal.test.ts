@@ -163,7 +163,7 @@ describe('everything shrinks to a 1-minimal case with the same verdict', () => {
           expect(flaw(of, run, want, taming)).toBeUndefined();
         }
       }),
-      { numRuns: 60, seed: SEED },
+      { numRuns: 30, seed: SEED },
     );
     expect(convicted).toBeGreaterThan(20);
   });
@@ -191,7 +191,7 @@ describe('everything shrinks to a 1-minimal case with the same verdict', () => {
         if (run.schedule.length > schedule.length) padded += 1;
         expect(flaw(of, run, blame)).toBeUndefined();
       }),
-      { numRuns: 60, seed: SEED },
+      { numRuns: 30, seed: SEED },
     );
     expect(padded).toBeGreaterThan(20);
   });

@@ -82,7 +82,7 @@ describe('one reduce(), three forms: plain object, immer draft, learned packed s
           fc.property(fc.oneof(fc.constant(booted.workload), workloads(booted)), fc.integer(), (workload, luck) => {
             steps += walkInThreeForms(booted, learned, workload, luck, 60);
           }),
-          { numRuns: 8, seed: 11 },
+          { numRuns: 4, seed: 11 },
         );
       }
     expect(steps).toBeGreaterThan(100 * designs.length);
@@ -93,7 +93,7 @@ describe('one reduce(), three forms: plain object, immer draft, learned packed s
       fc.property(smallSystems, fc.integer(), (booted, luck) => {
         walkInThreeForms(booted, new Learned(kernelSystem(booted.machine)), booted.workload, luck, 60);
       }),
-      { numRuns: 60, seed: 12 },
+      { numRuns: 30, seed: 12 },
     );
   });
 
