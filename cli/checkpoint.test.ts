@@ -15,7 +15,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { twoPhaseCommit } from '../properties/search/classics/two-phase-commit.ts';
 import { Learned } from '../properties/search/learned.ts';
-import type { System } from '../properties/search/system.ts';
 import {
   type BreadthOptions,
   type FoundFirst,
@@ -30,7 +29,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const aboutOf = (n: number): About => ({ system: systemHash(twoPhaseCommit(n)), mode: 'tree' });
 function search(n: number, options: Partial<BreadthOptions<never>>): FoundFirst<object, never> {
-  const learned = new Learned<object, never>(twoPhaseCommit(n) as System<object, never>);
+  const learned = new Learned<object, never>(twoPhaseCommit(n));
   return breadthFirst(learned, learned.packing.pack(learned.system.boot), {
     mode: 'tree',
     maxStates: Number.MAX_SAFE_INTEGER,

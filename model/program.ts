@@ -13,7 +13,7 @@ const isLine = (part: Instruction | Block): part is Instruction => !Array.isArra
 export const lines = (block: Block): Instruction[] => block.flatMap((part) => (isLine(part) ? [part] : lines(part)));
 
 /**
- * Compile one routine: open nested lists, turn `if_ret`, `if_var` and `forever` into jumps, resolve labels.
+ * Compile one routine: open nested lists, turn `if_ret`, `if_var`, `while_var` and `forever` into jumps, resolve labels.
  * @throws when a label is unknown or stands twice; the error lists the labels there are.
  */
 export function compile(routine: string, block: Block): Instruction[] {
@@ -47,6 +47,16 @@ export function compile(routine: string, block: Block): Instruction[] {
           place(start);
           emit(line['body'] as unknown as Block);
           flat.push({ op: 'jump', to: start });
+          break;
+        }
+        case 'while': {
+          const start = `#loop${(minted += 1)}`;
+          const end = `#end${minted}`;
+          place(start);
+          flat.push({ op: 'jump_unless', test: line['test'] as Instruction, to: end });
+          emit(line['body'] as unknown as Block);
+          flat.push({ op: 'jump', to: start });
+          place(end);
           break;
         }
         default:

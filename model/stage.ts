@@ -9,7 +9,7 @@ import { type Booted, type Kernel, boot, design, must, start } from './design.ts
 import type { Block, Fact, KernelState, Open, Thread } from './machine.ts';
 
 /** Steps that one thread may take in a row before we say that it goes round in a circle. */
-const MOST_STEPS = 200;
+const MOST_STEPS = 2000;
 
 /** A design without knobs or expectations around this kernel. */
 export const bootKernel = (kernel: Kernel): Booted =>

@@ -41,7 +41,6 @@ import {
   witness,
   ww_acquire_fini,
   ww_acquire_init,
-  ww_mutex_lock,
 } from '../objects/index.ts';
 
 export const userptrMnLock = design({
@@ -63,7 +62,7 @@ export const userptrMnLock = design({
       nothing: [],
       GFP_KERNEL: kmalloc('GFP_KERNEL', 'job'),
       copy_from_user: copy_from_user(),
-      lock_reservation: [ww_mutex_lock('vm')],
+      lock_reservation: [dma_resv_lock('vm', 'ticket')],
     };
     const before = (step: keyof typeof steps) => (step === under_mn_lock ? [] : steps[step]);
     const [read_lock, read_unlock] =
@@ -82,7 +81,7 @@ export const userptrMnLock = design({
           before('GFP_KERNEL'),
           get_user_pages('userptr'),
           ww_acquire_init(),
-          ww_mutex_lock('bo'),
+          dma_resv_lock('bo', 'ticket'),
           dma_fence_is_signaled('job'), // room for one job
           if_ret('0', [dma_resv_unlock('bo'), ww_acquire_fini(), return_('-EBUSY')]),
           before('lock_reservation'),

@@ -120,7 +120,7 @@ describe('states of the tt', () => {
 
 describe('who may still reach the memory', () => {
   const mapped: Block = [ttm_tt_populate('bo'), device_map('bo')];
-  test('I-14: an access through the mapping is good while the pages are there', () => {
+  test('an access through the mapping is good while the pages are there (I-14)', () => {
     expect(stale(on([mapped, device_read('bo')]).facts)).toEqual([]);
   });
   test('S-A5: it is stale after the pages were freed behind it', () => {

@@ -8,8 +8,15 @@ import { type Held, type KernelObject, type KernelState, type Thread, instructio
 
 declare module '../machine.ts' {
   interface Facts {
-    /** A lock class was taken, or probed, over what was already held. */
-    acquires: { class: string; object: string; mode: 'exclusive' | 'shared'; try: boolean; over: readonly Held[] };
+    /** A lock class was taken, or probed, over what was already held; `nest` is the class of the ticket that allows several. */
+    acquires: {
+      class: string;
+      object: string;
+      mode: 'exclusive' | 'shared';
+      try: boolean;
+      nest: string;
+      over: readonly Held[];
+    };
   }
 }
 
@@ -25,13 +32,18 @@ export const FENCE_MAP = 'dma_fence_map';
 const held = (kernel: KernelState, me: string): Held[] => (kernel.threads[me] as Thread).held;
 
 /** Take a lock or pseudo-lock: say what it was taken over, then hold it. */
-export function acquire(kernel: KernelState, me: string, taken: Held): void {
-  probe(kernel, me, taken);
+export function acquire(kernel: KernelState, me: string, taken: Held, nest = ''): void {
+  probe(kernel, me, taken, nest);
   held(kernel, me).push(taken);
 }
 
 /** Say that it is taken here, without holding it afterwards: `might_lock`, `might_alloc` (L-16). */
-export function probe(kernel: KernelState, me: string, { class: name, object, mode, try: tried }: Held): void {
+export function probe(
+  kernel: KernelState,
+  me: string,
+  { class: name, object, mode, try: tried }: Held,
+  nest = '',
+): void {
   if (name !== '')
     note(kernel, me, {
       kind: 'acquires',
@@ -39,6 +51,7 @@ export function probe(kernel: KernelState, me: string, { class: name, object, mo
       object,
       mode,
       try: tried,
+      nest,
       over: held(kernel, me).filter((each) => each.class !== ''),
     });
 }

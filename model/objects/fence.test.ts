@@ -31,33 +31,33 @@ const SAYS = { says: [witness('$what')] };
 const says = (fence: string, what: string): Block => [dma_fence_add_callback(fence, 'says', { what })];
 
 describe('init, signal, status', () => {
-  test('S1, S26: creating, enabling, signalling a fence that nobody waited on passes without complaint', () => {
+  test('F-3: creating, enabling, signalling a fence that nobody waited on passes without complaint', () => {
     const body = [dma_fence_init('f'), dma_fence_enable_sw_signaling('f'), dma_fence_signal('f')];
     expect(misuses(alone(body, F).facts)).toEqual([]);
   });
-  test('S2: a fresh fence with signalling enabled polls unsignalled', () => {
+  test('F-3: a fresh fence with signalling enabled polls unsignalled', () => {
     expect(alone([dma_fence_init('f'), dma_fence_enable_sw_signaling('f'), dma_fence_is_signaled('f')], F).ret).toBe(
       '0',
     );
   });
-  test('S4: after the signal it polls signalled', () => {
+  test('F-30: after the signal it polls signalled', () => {
     expect(alone([dma_fence_init('f'), dma_fence_signal('f'), dma_fence_is_signaled('f')], F).ret).toBe('1');
   });
-  test('S3, S5, F-32: it signals once; the second signal does nothing', () => {
+  test('F-32: it signals once; the second signal does nothing', () => {
     const { facts } = alone([dma_fence_init('f'), dma_fence_signal('f'), dma_fence_signal('f')], F);
     expect(facts.filter(({ kind }) => kind === 'signaled')).toHaveLength(1);
     expect(misuses(facts)).toEqual([]);
   });
-  test('S14: the status of an unsignalled fence is 0', () => {
+  test('F-40: the status of an unsignalled fence is 0', () => {
     expect(alone([dma_fence_init('f'), dma_fence_get_status('f')], F).ret).toBe('0');
   });
-  test('S15: the status after a signal without error is 1', () => {
+  test('F-40: the status after a signal without error is 1', () => {
     expect(alone([dma_fence_init('f'), dma_fence_signal('f'), dma_fence_get_status('f')], F).ret).toBe('1');
   });
-  test('S16, F-40: an error stored before the signal does not show yet', () => {
+  test('F-40: an error stored before the signal does not show yet', () => {
     expect(alone([dma_fence_init('f'), dma_fence_set_error('f', '-EIO'), dma_fence_get_status('f')], F).ret).toBe('0');
   });
-  test('S17: after the signal the status is exactly that error', () => {
+  test('F-40: after the signal the status is exactly that error', () => {
     const body = [
       dma_fence_init('f'),
       dma_fence_set_error('f', '-EIO'),
@@ -113,10 +113,10 @@ describe('order on one context', () => {
 
 describe('callbacks', () => {
   const kernel = { ...F, routines: SAYS };
-  test('S6, F-19: add_callback on an unsignalled fence returns 0', () => {
+  test('F-19: add_callback on an unsignalled fence returns 0', () => {
     expect(alone([dma_fence_init('f'), says('f', 'a')], kernel).ret).toBe('0');
   });
-  test('S8, S9, F-19: add_callback on a signalled fence returns -ENOENT and never calls', () => {
+  test('F-19: add_callback on a signalled fence returns -ENOENT and never calls', () => {
     const { ret, facts } = alone(
       [dma_fence_init('f'), dma_fence_signal('f'), dma_fence_signal('f'), says('f', 'a')],
       kernel,
@@ -124,7 +124,7 @@ describe('callbacks', () => {
     expect(ret).toBe('-ENOENT');
     expect(witnessed(facts)).toEqual([]);
   });
-  test('S7, S12, F-30: when the signal returns, the callbacks have run, on the stack of the signaller', () => {
+  test('F-30: when the signal returns, the callbacks have run, on the stack of the signaller', () => {
     const at = stage({
       ...kernel,
       threads: { task: must([dma_fence_init('f'), says('f', 'a'), dma_fence_signal('f')]) },
@@ -249,7 +249,7 @@ describe('waiting', () => {
     at.plays('owner', 'task/interrupted');
     expect(at.ret('task')).toBe('-ERESTARTSYS');
   });
-  test('S20: a bounded wait on a fence that does not signal ends, and the fence is still pending', () => {
+  test('F-45: a bounded wait on a fence that does not signal ends, and the fence is still pending', () => {
     const at = stage({
       ...F,
       threads: {
@@ -266,7 +266,7 @@ describe('waiting', () => {
     at.plays('owner');
     expect(() => at.plays('task/times out')).toThrow(/cannot be taken here/);
   });
-  test('S21, S22: a timer may signal, and the wait returns 0', () => {
+  test('F-34: a timer may signal, and the wait returns 0', () => {
     const at = stage({
       ...F,
       threads: {
@@ -310,7 +310,7 @@ describe('signalling sections', () => {
       ),
     ).toBe(0);
   });
-  test('I-16: ending inside a section is a misuse', () => {
+  test('ending inside a section is a misuse (I-16)', () => {
     expect(misuses(alone([dma_fence_init('f'), dma_fence_begin_signalling()], F).facts)).toEqual(['I-16']);
     expect(
       misuses(alone([dma_fence_init('f'), dma_fence_begin_signalling(), dma_fence_end_signalling()], F).facts),

@@ -40,6 +40,12 @@ export const if_var = (
 ): Instruction => structured({ of: variable, is: listed(is) }, then, otherwise);
 /** Repeat for ever; leave with goto or return_. */
 export const forever = (body: Block): Instruction => ({ op: 'forever', body: body });
+/** As long as the variable has one of these values, …. */
+export const while_var = (variable: string, is: readonly string[], body: Block): Instruction => ({
+  op: 'while',
+  test: { of: variable, is },
+  body,
+});
 export const label = (name: string): Instruction => ({ op: 'label', name });
 export const goto = (to: string): Instruction => ({ op: 'jump', to });
 

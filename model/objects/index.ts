@@ -4,37 +4,89 @@ import type { Schema } from '../schema.ts';
 import { buffer } from './buffer.ts';
 import { client } from './client.ts';
 import { context } from './context.ts';
+import { dmaBuf } from './dma-buf.ts';
+import { dmaBufAccess } from './dma-buf-access.ts';
 import { fence } from './fence.ts';
+import { fenceArray } from './fence-array.ts';
+import { fenceChain } from './fence-chain.ts';
+import { fenceContainer } from './fence-container.ts';
+import { fenceDeadline } from './fence-deadline.ts';
+import { fenceRelease } from './fence-release.ts';
+import { fenceUnwrap } from './fence-unwrap.ts';
 import { flow } from './flow.ts';
+import { irqWork } from './irq-work.ts';
 import { lock } from './lock.ts';
 import { memory } from './memory.ts';
 import { mm } from './mm.ts';
 import { resv } from './resv.ts';
 import { ringObject } from './ring.ts';
 import { scheduler } from './scheduler.ts';
+import { swSync } from './sw-sync.ts';
 import { sync } from './sync.ts';
+import { syncFile } from './sync-file.ts';
+import { syncobj } from './syncobj.ts';
 import { timerObject } from './timer.ts';
 import { userObject } from './user.ts';
 import { userQueue } from './user-queue.ts';
+import { version } from './version.ts';
+import { pagePool } from './page-pool.ts';
+import { ttm } from './ttm.ts';
+import { ttmBo } from './ttm-bo.ts';
+import { ttmDevice } from './ttm-device.ts';
+import { ttmEvict } from './ttm-evict.ts';
+import { ttmHooks } from './ttm-hooks.ts';
+import { ttmMove } from './ttm-move.ts';
+import { ttmRelease } from './ttm-release.ts';
+import { ttmReserve } from './ttm-reserve.ts';
+import { ttmResource } from './ttm-resource.ts';
+import { ttmSwap } from './ttm-swap.ts';
+import { ttmTt } from './ttm-tt.ts';
 import { workqueue } from './work.ts';
+import { wwMutex } from './ww-mutex.ts';
 
 export const objects: readonly KernelObject[] = [
   buffer,
   client,
   context,
+  dmaBuf,
+  dmaBufAccess,
   fence,
+  fenceArray,
+  fenceChain,
+  fenceContainer,
+  fenceDeadline,
+  fenceRelease,
+  fenceUnwrap,
   flow,
+  irqWork,
   lock,
   memory,
   mm,
   resv,
   ringObject,
   scheduler,
+  swSync,
   sync,
+  syncFile,
+  syncobj,
   timerObject,
   userObject,
   userQueue,
+  version,
+  pagePool,
+  ttm,
+  ttmBo,
+  ttmDevice,
+  ttmEvict,
+  ttmHooks,
+  ttmMove,
+  ttmRelease,
+  ttmReserve,
+  ttmResource,
+  ttmSwap,
+  ttmTt,
   workqueue,
+  wwMutex,
 ];
 
 export const schema: Schema = Object.assign({}, threads, ...objects.map((object) => object.schema ?? {})) as Schema;
@@ -48,16 +100,43 @@ export const routines = Object.assign({}, ...objects.map((object) => object.rout
 export * from './buffer.ts';
 export * from './client.ts';
 export * from './context.ts';
+export * from './dma-buf.ts';
+export * from './dma-buf-access.ts';
 export * from './fence.ts';
+export * from './fence-array.ts';
+export * from './fence-chain.ts';
+export * from './fence-container.ts';
+export * from './fence-deadline.ts';
+export * from './fence-release.ts';
+export * from './fence-unwrap.ts';
 export * from './flow.ts';
+export * from './irq-work.ts';
 export * from './lock.ts';
 export * from './memory.ts';
 export * from './mm.ts';
 export * from './resv.ts';
 export * from './ring.ts';
+export * from './rows.ts';
 export * from './scheduler.ts';
+export * from './sw-sync.ts';
 export * from './sync.ts';
+export * from './sync-file.ts';
+export * from './syncobj.ts';
 export * from './timer.ts';
 export * from './user.ts';
 export * from './user-queue.ts';
+export * from './version.ts';
+export * from './page-pool.ts';
+export * from './ttm.ts';
+export * from './ttm-bo.ts';
+export * from './ttm-device.ts';
+export * from './ttm-evict.ts';
+export * from './ttm-hooks.ts';
+export * from './ttm-move.ts';
+export * from './ttm-release.ts';
+export * from './ttm-reserve.ts';
+export * from './ttm-resource.ts';
+export * from './ttm-swap.ts';
+export * from './ttm-tt.ts';
 export * from './work.ts';
+export * from './ww-mutex.ts';

@@ -55,7 +55,7 @@ describe('mutex', () => {
     expect(misuses(at.plays('two'))).toEqual(['W-21']);
     expect(at.kernel.locks['a']?.owner).toBe('one');
   });
-  test('I-16: ending with a lock held is a misuse; ending without is not', () => {
+  test('ending with a lock held is a misuse; ending without is not (I-16)', () => {
     expect(misuses(alone([mutex_lock('a')], { objects: A }).facts)).toEqual(['I-16']);
     expect(misuses(alone([mutex_lock('a'), mutex_unlock('a')], { objects: A }).facts)).toEqual([]);
   });

@@ -1,155 +1,50 @@
 import { describe, expect, test } from 'vitest';
 import { may, must } from '../design.ts';
 import type { Block, Fact } from '../machine.ts';
-import { type Stage, alone, misuses, stage } from '../stage.ts';
+import { type Stage, alone, misuses, stage, witnessed } from '../stage.ts';
 import {
+  USAGES,
+  type Usage,
+  dma_fence_array_init,
   dma_fence_init,
   dma_fence_signal,
   dma_resv_add_fence,
+  dma_resv_copy_fences,
+  dma_resv_for_each_fence,
+  dma_resv_for_each_fence_unlocked,
+  dma_resv_get_singleton,
+  dma_resv_iter_end,
   dma_resv_lock,
   dma_resv_lock_interruptible,
-  dma_resv_lock_slow,
   dma_resv_replace_fences,
   dma_resv_reserve_fences,
+  dma_resv_set_deadline,
   dma_resv_test_signaled,
   dma_resv_trylock,
   dma_resv_unlock,
   dma_resv_wait,
+  dma_resv_wait_interruptible,
   dma_resv_wait_timeout,
+  fence_arrays,
+  goto,
+  grown,
+  kmalloc,
+  label,
   mutex_lock,
   mutex_unlock,
+  resv as resvObject,
+  witness,
   work_a_while,
-  ww_acquire_fini,
-  ww_acquire_init,
-  ww_mutex_lock,
 } from './index.ts';
 
+type Rows = Record<string, Record<string, unknown>>;
 const AB = { resvs: { a: {}, b: {} } };
 const STEP = work_a_while('looks around');
 /** What every thread returned at its end. */
 const rets = (facts: readonly Fact[]): string[] =>
   facts.flatMap((fact) => (fact.kind === 'returned' && fact.to === 'nobody' ? [fact.ret] : []));
 
-describe('ww_mutex, wait-die', () => {
-  /** `older` began its transaction first; then each locks as told. */
-  const two = (older: Block, younger: Block): Stage => {
-    const at = stage({
-      objects: AB,
-      threads: { older: must([ww_acquire_init(), older]), younger: must([ww_acquire_init(), younger]) },
-    });
-    at.plays('older', 'younger');
-    return at;
-  };
-
-  test('W-10: locking again with the same ticket returns -EALREADY and changes nothing', () => {
-    const { ret, at } = alone([ww_acquire_init(), ww_mutex_lock('a'), ww_mutex_lock('a')], { objects: AB });
-    expect(ret).toBe('-EALREADY');
-    expect(at.kernel.resvs['a']?.owner).toBe('task');
-    expect(at.kernel.threads['task']?.held.filter(({ object }) => object === 'a')).toHaveLength(1);
-  });
-  test('W-10: locked without the ticket, it is not "already" locked: the task waits for itself', () => {
-    expect(alone([ww_acquire_init(), dma_resv_trylock('a'), ww_mutex_lock('a')], { objects: AB }).ret).toBe(
-      'still waits: task holds the reservation of a',
-    );
-  });
-  test('W-16, W-20: the older transaction waits for the younger one', () => {
-    const at = two([ww_mutex_lock('a'), ww_mutex_lock('b')], [ww_mutex_lock('b')]);
-    at.plays('older', 'younger');
-    expect(at.because('older')).toBe('younger holds the reservation of b');
-  });
-  test('W-16, W-20: the younger one that holds something gets -EDEADLK', () => {
-    const at = two([ww_mutex_lock('a')], [ww_mutex_lock('b'), ww_mutex_lock('a'), STEP]);
-    at.plays('older', 'younger', 'younger');
-    expect(at.ret('younger')).toBe('-EDEADLK');
-    expect(at.kernel.resvs['a']?.owner).toBe('older');
-  });
-  test('W-19: the younger one that holds nothing waits', () => {
-    const at = two([ww_mutex_lock('a')], [ww_mutex_lock('a')]);
-    at.plays('older');
-    expect(at.because('younger')).toBe('older holds the reservation of a');
-  });
-  test('W-16: who waits holding something dies when an older owner comes in between', () => {
-    const at = stage({
-      objects: AB,
-      threads: {
-        older: must([ww_acquire_init(), ww_mutex_lock('a')]),
-        younger: must([ww_acquire_init(), ww_mutex_lock('b'), ww_mutex_lock('a'), STEP]),
-        youngest: must([ww_acquire_init(), ww_mutex_lock('a'), dma_resv_unlock('a')]),
-      },
-    });
-    at.plays('older', 'younger', 'youngest', 'younger', 'youngest');
-    expect(at.because('younger')).toBe('youngest holds the reservation of a');
-    at.plays('youngest', 'older', 'younger');
-    expect(at.ret('younger')).toBe('-EDEADLK');
-  });
-  test('W-19: nobody dies for an owner without a ticket', () => {
-    const at = stage({
-      objects: AB,
-      threads: {
-        plain: must([dma_resv_lock('a')]),
-        ticketed: must([ww_acquire_init(), ww_mutex_lock('b'), ww_mutex_lock('a')]),
-      },
-    });
-    at.plays('plain', 'ticketed', 'ticketed');
-    expect(at.because('ticketed')).toBe('plain holds the reservation of a');
-  });
-  test('W-7: a transaction keeps its age over its retries; only a new one is younger', () => {
-    const retry = [ww_mutex_lock('a'), dma_resv_unlock('a'), ww_mutex_lock('a'), ww_mutex_lock('b')];
-    const at = two(retry, [ww_mutex_lock('b')]);
-    at.plays('older', 'older', 'older', 'younger');
-    expect(at.because('older')).toBe('younger holds the reservation of b');
-    const renewed = [ww_mutex_lock('a'), dma_resv_unlock('a'), ww_acquire_fini(), ww_acquire_init()];
-    const anew = two([renewed, ww_mutex_lock('a'), ww_mutex_lock('b'), STEP], [ww_mutex_lock('b')]);
-    anew.plays('older', 'older', 'older', 'older', 'older', 'younger', 'older');
-    expect(anew.ret('older')).toBe('-EDEADLK');
-  });
-  test('W-24: after -EDEADLK the slow path waits holding nothing, and then has the lock', () => {
-    const at = two(
-      [ww_mutex_lock('a'), dma_resv_unlock('a')],
-      [ww_mutex_lock('b'), ww_mutex_lock('a'), dma_resv_unlock('b'), dma_resv_lock_slow('a'), STEP],
-    );
-    const facts = at.plays('older', 'younger', 'younger', 'younger');
-    expect(at.because('younger')).toBe('older holds the reservation of a');
-    facts.push(...at.plays('older', 'younger'));
-    expect(at.kernel.resvs['a']).toMatchObject({ owner: 'younger', ticketed: true });
-    expect(misuses(facts)).toEqual(['I-16']); // only `older`, which ends with its ticket
-  });
-  test('W-24: the slow path while still holding another reservation is a misuse', () => {
-    const at = two([ww_mutex_lock('a'), dma_resv_unlock('a')], [ww_mutex_lock('b'), dma_resv_lock_slow('a'), STEP]);
-    expect(misuses(at.plays('younger', 'younger'))).toEqual(['W-24']);
-  });
-  test('W-22: a trylock never waits and never dies: it is busy', () => {
-    const at = two([ww_mutex_lock('a')], [ww_mutex_lock('b'), dma_resv_trylock('a'), STEP]);
-    at.plays('older', 'younger', 'younger');
-    expect(at.ret('younger')).toBe('0');
-    const free = two([], [ww_mutex_lock('b'), dma_resv_trylock('a'), STEP]);
-    free.plays('younger', 'younger');
-    expect(free.ret('younger')).toBe('1');
-  });
-  test('W-6: a second transaction inside the first is a misuse; one after the other is not', () => {
-    expect(misuses(alone([ww_acquire_init(), ww_acquire_init(), ww_acquire_fini(), ww_acquire_fini()]).facts)).toEqual([
-      'W-6',
-    ]);
-    expect(misuses(alone([ww_acquire_init(), ww_acquire_fini(), ww_acquire_init(), ww_acquire_fini()]).facts)).toEqual(
-      [],
-    );
-  });
-  test('W-6: locking with a ticket that was never taken is a misuse', () => {
-    expect(misuses(alone([ww_mutex_lock('a'), dma_resv_unlock('a')], { objects: AB }).facts)).toEqual(['W-6']);
-  });
-  test('W-8: ending the transaction before everything is unlocked is a misuse', () => {
-    const early = [ww_acquire_init(), ww_mutex_lock('a'), ww_acquire_fini(), dma_resv_unlock('a')];
-    const late = [ww_acquire_init(), ww_mutex_lock('a'), dma_resv_unlock('a'), ww_acquire_fini()];
-    expect(misuses(alone(early, { objects: AB }).facts)).toEqual(['W-8']);
-    expect(misuses(alone(late, { objects: AB }).facts)).toEqual([]);
-  });
-});
-
 describe('the lock without a ticket', () => {
-  test('S74: locking a fresh reservation returns 0, and it unlocks', () => {
-    const { ret, facts, at } = alone([dma_resv_lock('a'), dma_resv_unlock('a')], { objects: AB });
-    expect([ret, misuses(facts), at.kernel.resvs['a']?.owner]).toEqual(['0', [], null]);
-  });
   test('W-12: it waits for the owner and never dies', () => {
     const at = stage({
       objects: AB,
@@ -187,44 +82,100 @@ describe('the lock without a ticket', () => {
       objects: AB,
       threads: { irq: { ...must([dma_resv_lock('a'), dma_resv_unlock('a')]), atomic: true } },
     });
-    expect(misuses(at.runs('irq'))).toEqual(['CTX-A']);
+    expect(misuses(at.runs('irq'))).toEqual(['CTX-A', 'W-21']);
   });
 });
+
+const FENCES = { f: {}, g: {}, old: { context: 'ring', seqno: 1 }, young: { context: 'ring', seqno: 2 } };
+const init = ['f', 'g', 'old', 'young'].map((each) => dma_fence_init(each));
+const add = (fence: string, usage: Usage = 'WRITE'): Block => [
+  dma_resv_reserve_fences('a'),
+  dma_resv_add_fence('a', fence, usage),
+];
+const rowOf = (at: Stage, resv = 'a') => at.kernel.resvs[resv] as Stage['kernel']['resvs'][string];
+const shown = (at: Stage, resv = 'a'): string[] =>
+  rowOf(at, resv).fences.map(({ fence, usage }) => `${fence} ${usage}`);
 
 describe('slots', () => {
   const objects = {
     ...AB,
-    fences: { f: {}, g: {}, old: { context: 'ring', seqno: 1 }, young: { context: 'ring', seqno: 2 } },
+    fences: { ...FENCES, ...fence_arrays('array').fences },
+    containers: fence_arrays('array')['containers'] as Rows,
   };
-  const init = ['f', 'g', 'old', 'young'].map((each) => dma_fence_init(each));
   const locked = (...lines: Block) => alone([...init, dma_resv_lock('a'), lines, dma_resv_unlock('a')], { objects });
-  const slots = (...lines: Block): string[] =>
-    (locked(...lines).at.kernel.resvs['a']?.fences ?? []).map(({ fence, usage }) => `${fence} ${usage}`);
-  const add = (fence: string, usage: 'KERNEL' | 'WRITE' | 'READ' | 'BOOKKEEP' = 'WRITE'): Block => [
-    dma_resv_reserve_fences('a'),
-    dma_resv_add_fence('a', fence, usage),
-  ];
+  const slots = (...lines: Block): string[] => shown(locked(...lines).at);
 
-  test('S87, R-12: reserve one, add one, no complaint', () => {
+  test('R-12: reserve one, add one, no complaint', () => {
     expect(misuses(locked(add('f')).facts)).toEqual([]);
   });
-  test('R-13: adding without a reserved slot is a misuse', () => {
-    expect(misuses(locked(dma_resv_add_fence('a', 'f', 'WRITE')).facts)).toEqual(['R-13']);
+  test('R-13: adding without a reserved slot is a misuse, and nothing is added', () => {
+    const { facts, at } = locked(dma_resv_add_fence('a', 'f', 'WRITE'));
+    expect([misuses(facts), shown(at)]).toEqual([['R-13'], []]);
   });
-  test('R-9: reservations count from now, not on top of each other', () => {
-    const adds = [dma_resv_add_fence('a', 'f', 'WRITE'), dma_resv_add_fence('a', 'g', 'WRITE')];
-    expect(misuses(locked(dma_resv_reserve_fences('a'), dma_resv_reserve_fences('a'), adds).facts)).toEqual(['R-13']);
+  const adds = [dma_resv_add_fence('a', 'f', 'WRITE'), dma_resv_add_fence('a', 'g', 'WRITE')];
+  test('R-9: reservations count from now, not on top of each other: the second fence fits by luck', () => {
+    expect(misuses(locked(dma_resv_reserve_fences('a'), dma_resv_reserve_fences('a'), adds).facts)).toEqual(['R-9']);
     expect(misuses(locked(dma_resv_reserve_fences('a', 2), adds).facts)).toEqual([]);
   });
-  test('R-9, R-6: a reservation dies with the lock', () => {
+  test('R-9: an overwritten slot costs no reservation', () => {
+    const again = dma_resv_add_fence('a', 'f', 'WRITE');
+    expect(misuses(locked(dma_resv_reserve_fences('a'), again, again).facts)).toEqual([]);
+  });
+  test('R-9, R-6: a reservation dies with the lock, and so does the spare room', () => {
     const body = [dma_resv_unlock('a'), dma_resv_lock('a'), dma_resv_add_fence('a', 'f', 'WRITE')];
-    expect(misuses(locked(dma_resv_reserve_fences('a'), body).facts)).toEqual(['R-13']);
+    const { facts, at } = locked(dma_resv_reserve_fences('a'), body);
+    expect([misuses(facts), rowOf(at).max]).toEqual([['R-13'], 0]);
+  });
+  test('I-8: adding takes the lock, and a reservation made under the same hold; anything else is a misuse', () => {
+    const one = dma_resv_add_fence('a', 'f', 'WRITE');
+    const reserve = dma_resv_reserve_fences('a');
+    const rules = (...lines: Block): string[] => misuses(alone([...init, lines], { objects }).facts);
+    const [lock, unlock] = [dma_resv_lock('a'), dma_resv_unlock('a')];
+    expect(rules(lock, reserve, one, unlock)).toEqual([]);
+    expect(rules(lock, reserve, unlock, one)).toEqual(['R-12', 'R-13']);
+    expect(rules(lock, reserve, unlock, lock, one, unlock)).toEqual(['R-13']);
+    expect(rules(lock, one, unlock)).toEqual(['R-13']);
   });
   test('R-9, R-12: reserving and adding need the lock', () => {
     expect(misuses(alone([init, dma_resv_reserve_fences('a')], { objects }).facts)).toEqual(['R-9']);
     expect(misuses(alone([init, dma_resv_add_fence('a', 'f', 'READ')], { objects }).facts)).toContain('R-12');
   });
-  test('F-9: adding publishes the fence, before the lock is dropped', () => {
+  test('R-9: a reclaimer has no memory for it: -ENOMEM, and no room', () => {
+    const body = [dma_resv_lock('a'), dma_resv_reserve_fences('a')];
+    const scan = [body, work_a_while('looks'), dma_resv_unlock('a')];
+    const at = stage({
+      objects: { ...objects, shrinkers: { slab: { scan: 'scan' } } },
+      routines: { scan },
+      threads: { task: must(kmalloc('GFP_KERNEL')) },
+    });
+    at.plays('task/shrinks slab', 'task', 'task/fails');
+    expect([at.ret('task'), rowOf(at).reserved, rowOf(at).max]).toEqual(['-ENOMEM', 0, 0]);
+  });
+  test('R-9: what fits already allocates nothing', () => {
+    const twice = [dma_resv_reserve_fences('a', 2), dma_resv_reserve_fences('a', 2)];
+    const allocations = locked(twice).facts.filter(({ kind }) => kind === 'allocates');
+    expect(allocations).toHaveLength(1);
+  });
+  test('R-10: reserving nothing is refused; older kernels let it pass', () => {
+    const { facts, at } = alone([dma_resv_lock('a'), dma_resv_reserve_fences('a', 0), STEP, dma_resv_unlock('a')], {
+      objects,
+    });
+    expect([misuses(facts), rowOf(at).max]).toEqual([['R-10'], 0]);
+    const version = { switches: { resv_reserve_zero: false } };
+    const before = alone([dma_resv_lock('a'), dma_resv_reserve_fences('a', 0), dma_resv_unlock('a')], {
+      objects: { ...objects, version },
+    });
+    expect(misuses(before.facts)).toEqual([]);
+  });
+  test('R-11: a new list has room for five, and one that grows for at least twice as many', () => {
+    expect([grown(0, 0, 1), grown(0, 0, 5), grown(5, 5, 1), grown(1, 1, 1), grown(1, 1, 7)]).toEqual([5, 9, 13, 5, 9]);
+  });
+  test('R-11: a list that grows leaves behind what has signalled', () => {
+    const signalled = [add('f'), add('g'), dma_fence_signal('f'), dma_resv_unlock('a'), dma_resv_lock('a')];
+    expect(slots(signalled)).toEqual(['f WRITE', 'g WRITE']);
+    expect(slots(signalled, dma_resv_reserve_fences('a'))).toEqual(['g WRITE']);
+  });
+  test('F-9, R-18: adding publishes the fence, before the lock is dropped', () => {
     const at = stage({
       objects,
       threads: { task: must([dma_fence_init('f'), dma_resv_lock('a'), add('f'), dma_resv_unlock('a')]) },
@@ -239,13 +190,24 @@ describe('slots', () => {
     expect(slots(add('old'), add('young'))).toEqual(['young WRITE']);
   });
   test('R-12: an older fence of the same context does not displace the later one', () => {
-    expect(slots(add('young'), add('old'))).toEqual(['old WRITE', 'young WRITE']);
+    expect(slots(add('young'), add('old'))).toEqual(['young WRITE', 'old WRITE']);
   });
   test('R-12: fences of different contexts stand side by side', () => {
     expect(slots(add('f'), add('g'))).toEqual(['f WRITE', 'g WRITE']);
   });
-  test('R-12: a signalled fence makes room', () => {
-    expect(slots(add('f'), dma_fence_signal('f'), add('g'))).toEqual(['g WRITE']);
+  test('R-12: the first slot whose fence has signalled is overwritten, whatever its context and usage', () => {
+    expect(
+      slots(dma_resv_reserve_fences('a', 3), adds, dma_fence_signal('f'), dma_resv_add_fence('a', 'old', 'READ')),
+    ).toEqual(['old READ', 'g WRITE']);
+  });
+  test('R-16: one slot only: an older fence of the context in a later slot stays', () => {
+    const three = [
+      add('f', 'BOOKKEEP'),
+      add('old', 'READ'),
+      dma_fence_signal('f'),
+      dma_resv_add_fence('a', 'young', 'WRITE'),
+    ];
+    expect(slots(three)).toEqual(['young WRITE', 'old READ']);
   });
   test('R-15: adding again with a stronger usage promotes', () => {
     expect(slots(add('f', 'BOOKKEEP'), add('f', 'WRITE'))).toEqual(['f WRITE']);
@@ -256,19 +218,30 @@ describe('slots', () => {
   test('R-12: a later fence with a weaker usage does not displace the stronger one', () => {
     expect(slots(add('old', 'WRITE'), add('young', 'BOOKKEEP'))).toEqual(['old WRITE', 'young BOOKKEEP']);
   });
-  test('R-19: replace takes every fence of the context away, whatever its usage, and puts the new one as told', () => {
-    expect(
-      slots(
-        add('old', 'WRITE'),
-        add('young', 'BOOKKEEP'),
-        add('g', 'READ'),
-        dma_resv_replace_fences('a', 'ring', 'f', 'BOOKKEEP'),
-      ),
-    ).toEqual(['g READ', 'f BOOKKEEP']);
+  test('R-17: the very same fence overwrites its slot; older kernels wanted a strictly later one', () => {
+    expect(slots(add('f'), add('f'))).toEqual(['f WRITE']);
+    const version = { switches: { resv_add_same_fence: false } };
+    const { at } = alone([...init, dma_resv_lock('a'), add('f'), add('f'), dma_resv_unlock('a')], {
+      objects: { ...objects, version },
+    });
+    expect(shown(at)).toEqual(['f WRITE', 'f WRITE']);
+  });
+  test('R-14, I-7: a container on a reservation is a misuse; its members are not', () => {
+    const array = [dma_fence_array_init('array', ['f', 'g'])];
+    expect(misuses(locked(array, add('array')).facts)).toEqual(['R-14']);
+    expect(misuses(locked(array, add('f'), add('g')).facts)).toEqual([]);
+  });
+  test('R-19: replace gives every slot of the context to the new fence, with the usage as told', () => {
+    const before = [add('old', 'WRITE'), add('young', 'BOOKKEEP'), add('g', 'READ')];
+    expect(slots(before, dma_resv_replace_fences('a', 'ring', 'f', 'BOOKKEEP'))).toEqual([
+      'f BOOKKEEP',
+      'f BOOKKEEP',
+      'g READ',
+    ]);
   });
   test('R-19: without a fence of that context nothing is replaced, and nothing is published', () => {
     const { at } = locked(add('g'), dma_resv_replace_fences('a', 'ring', 'f', 'BOOKKEEP'));
-    expect(at.kernel.resvs['a']?.fences).toEqual([{ fence: 'g', usage: 'WRITE' }]);
+    expect(shown(at)).toEqual(['g WRITE']);
     expect(at.kernel.fences['f']?.published).toBe(false);
   });
   test('R-19: replace needs the lock', () => {
@@ -276,44 +249,172 @@ describe('slots', () => {
       'R-19',
     ]);
   });
+  const copies = (from: Block, to: Block) =>
+    alone(
+      [
+        ...init,
+        dma_resv_lock('b'),
+        from,
+        dma_resv_unlock('b'),
+        dma_resv_lock('a'),
+        to,
+        dma_resv_copy_fences('a', 'b'),
+        dma_resv_unlock('a'),
+      ],
+      { objects },
+    );
+  const put = (resv: string, fence: string, usage: Usage): Block => [
+    dma_resv_reserve_fences(resv),
+    dma_resv_add_fence(resv, fence, usage),
+  ];
+  test('R-21: copy takes the unsignalled fences of every usage, and leaves the source as it is', () => {
+    const { facts, at } = copies(
+      [put('b', 'f', 'KERNEL'), put('b', 'g', 'WRITE'), put('b', 'young', 'BOOKKEEP'), dma_fence_signal('g')],
+      [],
+    );
+    expect(shown(at)).toEqual(['f KERNEL', 'young BOOKKEEP']);
+    expect(shown(at, 'b')).toEqual(['f KERNEL', 'g WRITE', 'young BOOKKEEP']);
+    expect(misuses(facts)).toEqual([]);
+  });
+  test('R-21, I-6: what stood on the destination is gone: a misuse while it is pending', () => {
+    expect(misuses(copies(put('b', 'f', 'READ'), put('a', 'g', 'READ')).facts)).toEqual(['R-21']);
+    expect(misuses(copies(put('b', 'f', 'READ'), [put('a', 'g', 'READ'), dma_fence_signal('g')]).facts)).toEqual([]);
+    expect(misuses(copies(put('b', 'g', 'READ'), put('a', 'g', 'READ')).facts)).toEqual([]);
+  });
+  test('R-21: copy needs the lock of the destination', () => {
+    expect(misuses(alone([init, dma_resv_copy_fences('a', 'b')], { objects }).facts)).toEqual(['R-21']);
+  });
+});
+
+describe('iteration', () => {
+  const objects = { ...AB, fences: FENCES };
+  const filled = (...fences: readonly (readonly [string, Usage])[]): Block => [
+    ...init,
+    dma_resv_lock('a'),
+    fences.map(([fence, usage]) => add(fence, usage)),
+    dma_resv_unlock('a'),
+  ];
+  const inside = (at: Stage, variable = 'it'): string | undefined =>
+    at.kernel.threads['task']?.frames.at(-1)?.vars[variable];
+  /** The fences that the loop of the task shows, played alone. */
+  const walked = (before: Block, loop: Block): string[] => {
+    const at = stage({ objects, threads: { task: must([before, loop]) } });
+    const seen: string[] = [];
+    for (let last = ''; at.open('task').kind === 'ready'; ) {
+      at.plays('task');
+      const now = inside(at, 'it.cursor') ?? '';
+      if (now !== '' && now !== last) seen.push(inside(at) as string);
+      last = now;
+    }
+    return seen;
+  };
+  test('R-26: under the lock every slot of the usage is seen, signalled ones too', () => {
+    const before = [
+      filled(['f', 'READ'], ['g', 'WRITE'], ['young', 'BOOKKEEP']),
+      dma_fence_signal('f'),
+      dma_resv_lock('a'),
+    ];
+    expect(walked(before, dma_resv_for_each_fence('a', 'READ', 'it', [STEP]))).toEqual(['f', 'g']);
+  });
+  test('R-26: without the lock it is a misuse', () => {
+    const { facts } = alone([filled(), dma_resv_for_each_fence('a', 'READ', 'it', [STEP])], { objects });
+    expect(misuses(facts)).toEqual(['R-26']);
+  });
+  test('R-27: without the lock only unsignalled ones are seen', () => {
+    const before = [filled(['f', 'READ'], ['g', 'WRITE'], ['young', 'BOOKKEEP']), dma_fence_signal('f')];
+    expect(walked(before, dma_resv_for_each_fence_unlocked('a', 'BOOKKEEP', 'it', [STEP]))).toEqual(['g', 'young']);
+  });
+  /** The task stands in the body of its loop, at f; the other holds the lock and has room reserved. */
+  const halfway = (then: Block): Stage => {
+    const at = stage({
+      objects,
+      threads: {
+        task: must([filled(['f', 'READ']), dma_resv_for_each_fence_unlocked('a', 'BOOKKEEP', 'it', [STEP])]),
+        other: may([dma_resv_lock('a'), dma_resv_reserve_fences('a', 2), STEP, then, STEP, dma_resv_unlock('a')]),
+      },
+    });
+    at.plays(...Array<string>(9).fill('task'), 'other', 'other', 'other');
+    at.plays('task'); // into the body
+    return at;
+  };
+  test('R-28: a slot that is overwritten in place starts nothing again: the new fence was not seen', () => {
+    const at = stage({
+      objects,
+      threads: {
+        task: must([filled(['old', 'READ']), dma_resv_for_each_fence_unlocked('a', 'BOOKKEEP', 'it', [STEP])]),
+        other: may([dma_resv_lock('a'), dma_resv_add_fence('a', 'young', 'READ'), dma_resv_unlock('a')]),
+      },
+    });
+    at.plays(...Array<string>(10).fill('task'));
+    expect(inside(at)).toBe('old');
+    at.plays('other', 'other', 'task', 'task');
+    expect([shown(at), inside(at)]).toEqual([['young READ'], undefined]);
+  });
+  test('R-29: a fence that is appended to the same list afterwards is missed', () => {
+    const at = halfway([dma_resv_add_fence('a', 'g', 'READ')]);
+    expect(inside(at)).toBe('f');
+    at.plays('other', 'other', 'task', 'task');
+    expect([shown(at), inside(at)]).toEqual([['f READ', 'g READ'], undefined]);
+  });
+  test('R-27: one that is appended to a new list is seen, and so is the first one again', () => {
+    const at = halfway([dma_resv_reserve_fences('a', 5), dma_resv_add_fence('a', 'g', 'READ')]);
+    at.plays('other', 'other', 'other', 'other', 'task', 'task');
+    expect([inside(at), inside(at, 'it.restarted')]).toEqual(['f', 'true']);
+    at.plays('task', 'task');
+    expect([inside(at), inside(at, 'it.restarted')]).toEqual(['g', 'false']);
+  });
+  test('R-27, I-16: leaving a loop without dma_resv_iter_end leaves the iteration open', () => {
+    const leaves = (end: Block): string[] => {
+      const body = [
+        filled(['f', 'READ']),
+        dma_resv_for_each_fence_unlocked('a', 'READ', 'it', [end, goto('out')]),
+        label('out'),
+      ];
+      return resvObject.leftovers?.(alone(body, { objects }).at.kernel) as string[];
+    };
+    expect(leaves([])).toEqual(['task has not ended its iteration over a']);
+    expect(leaves([dma_resv_iter_end('a', 'it')])).toEqual([]);
+  });
+  test('R-34: one fence for all of them: none, the only one, or a new array', () => {
+    const arrays = fence_arrays('all');
+    const one = (...fences: readonly (readonly [string, Usage])[]): string =>
+      alone([filled(...fences), dma_resv_get_singleton('a', 'READ')], {
+        objects: { ...AB, fences: { ...FENCES, ...arrays['fences'] }, containers: arrays['containers'] as Rows },
+      }).ret;
+    expect([one(), one(['f', 'BOOKKEEP']), one(['f', 'READ']), one(['f', 'READ'], ['g', 'WRITE'])]).toEqual([
+      'NULL',
+      'NULL',
+      'f',
+      'all',
+    ]);
+  });
+  test('F-55: a deadline reaches every unsignalled fence of the usage', () => {
+    const hinted = alone(
+      [filled(['f', 'READ'], ['g', 'BOOKKEEP'], ['old', 'WRITE']), dma_resv_set_deadline('a', 'READ', 'soon')],
+      {
+        objects: {
+          ...AB,
+          fences: Object.fromEntries(
+            Object.entries(FENCES).map(([name, row]) => [name, { ...row, set_deadline: 'hint' }]),
+          ),
+        },
+        routines: { hint: [witness('hinted')] },
+      },
+    );
+    expect(witnessed(hinted.facts)).toEqual(['hinted', 'hinted']);
+  });
 });
 
 describe('queries', () => {
-  const USAGES = ['KERNEL', 'WRITE', 'READ', 'BOOKKEEP'] as const;
-  const objects = { ...AB, fences: { f: {} } };
-  const with_f = (usage: (typeof USAGES)[number], ...lines: Block): Block => [
-    dma_fence_init('f', 'gpu'),
-    dma_resv_lock('a'),
-    dma_resv_reserve_fences('a'),
-    dma_resv_add_fence('a', 'f', usage),
-    lines,
-    dma_resv_unlock('a'),
-  ];
-  for (const usage of USAGES)
-    test(`S76, S77, R-30: ${usage}: busy after the add, idle after the signal, the lock still held`, () => {
-      const asks = [dma_resv_test_signaled('a', usage), STEP];
-      const at = stage({
-        objects,
-        threads: { gpu: may([dma_fence_signal('f')]), task: must(with_f(usage, asks, asks)) },
-      });
-      at.plays(...Array<string>(6).fill('task'));
-      expect(at.ret('task')).toBe('0');
-      at.plays('task', 'gpu', 'task');
-      expect(at.ret('task')).toBe('1');
-      expect(at.kernel.resvs['a']?.owner).toBe('task');
-    });
+  const objects = { ...AB, fences: FENCES };
   test('9.8: a query sees its own usage and all stronger ones, and no weaker one', () => {
     const sees = USAGES.map((asked) =>
       USAGES.filter((put) => {
         const { facts } = alone(
-          [
-            dma_fence_init('f'),
-            dma_resv_lock('a'),
-            dma_resv_reserve_fences('a'),
-            dma_resv_add_fence('a', 'f', put),
-            dma_resv_test_signaled('a', asked),
-          ],
-          { objects },
+          [dma_fence_init('f'), dma_resv_lock('a'), add('f', put), dma_resv_test_signaled('a', asked)],
+          {
+            objects,
+          },
         );
         return rets(facts)[0] === '0';
       }),
@@ -325,29 +426,126 @@ describe('queries', () => {
       ['KERNEL', 'WRITE', 'READ', 'BOOKKEEP'],
     ]);
   });
-  const waiter = (wait: Block): Stage => {
+  const waiter = (wait: Block, version: Rows = {}): Stage => {
     const at = stage({
-      objects,
-      threads: { gpu: may([dma_fence_signal('f')]), task: must(with_f('READ')), other: must(wait) },
+      objects: { ...objects, version },
+      threads: {
+        gpu: may([dma_fence_signal('f')]),
+        sdma: may([dma_fence_signal('g')]),
+        task: must([
+          dma_fence_init('f', 'gpu'),
+          dma_fence_init('g', 'sdma'),
+          dma_resv_lock('a'),
+          add('f', 'READ'),
+          add('g', 'BOOKKEEP'),
+          dma_resv_unlock('a'),
+        ]),
+        other: must(wait),
+      },
     });
     at.runs('task');
     return at;
   };
   test('R-31: a wait for its usage waits for whoever owes the fence; for a stronger usage it does not', () => {
-    expect(waiter([dma_resv_wait('a', 'BOOKKEEP')]).because('other')).toBe('gpu has yet to signal f');
-    expect(waiter([dma_resv_wait('a', 'WRITE')]).open('other').kind).toBe('ready');
+    const at = waiter([dma_resv_wait('a', 'READ')]);
+    at.plays('other');
+    expect(at.because('other')).toBe('gpu has yet to signal f');
+    at.plays('gpu', 'other');
+    expect(at.open('other').kind).toBe('finished');
+    const stronger = waiter([dma_resv_wait('a', 'WRITE')]);
+    stronger.plays('other');
+    expect(stronger.open('other').kind).toBe('finished');
+  });
+  test('R-31: it waits for one fence after the other', () => {
+    const at = waiter([dma_resv_wait('a', 'BOOKKEEP')]);
+    at.plays('other', 'sdma');
+    expect(at.because('other')).toBe('gpu has yet to signal f');
+    at.plays('gpu', 'other');
+    expect([at.open('other').kind, rowOf(at).iterations]).toEqual(['finished', []]);
+    const both = waiter([dma_resv_wait('a', 'BOOKKEEP')]);
+    both.plays('other', 'gpu', 'other');
+    expect(both.because('other')).toBe('sdma has yet to signal g');
+  });
+  test('F-12: each fence is asked to signal when it is its turn, not before', () => {
+    const hooked = { ...objects, fences: { f: {}, g: { enable_signaling: 'arm' } } };
+    const at = stage({
+      objects: hooked,
+      routines: { arm: [witness('armed')] },
+      threads: {
+        task: must([
+          dma_fence_init('f'),
+          dma_fence_init('g'),
+          dma_resv_lock('a'),
+          add('f'),
+          add('g'),
+          dma_resv_unlock('a'),
+        ]),
+        gpu: may([dma_fence_signal('f')]),
+        other: must([dma_resv_wait('a', 'BOOKKEEP')]),
+      },
+    });
+    at.runs('task');
+    expect(witnessed(at.plays('other'))).toEqual([]);
+    expect(witnessed(at.plays('gpu', 'other'))).toEqual(['armed']);
+    expect(at.because('other')).toBe('task has yet to signal g');
+  });
+  test('R-33: a fence that comes while it waits may be missed', () => {
+    const at = stage({
+      objects,
+      threads: {
+        task: must([
+          init,
+          dma_resv_lock('a'),
+          dma_resv_reserve_fences('a', 2),
+          dma_resv_add_fence('a', 'f', 'READ'),
+          STEP,
+          dma_resv_add_fence('a', 'g', 'READ'),
+          STEP,
+        ]),
+        gpu: may([dma_fence_signal('f')]),
+        other: must([dma_resv_wait('a', 'READ')]),
+      },
+    });
+    at.plays(...Array<string>(9).fill('task'), 'other', 'task', 'gpu', 'other');
+    expect([shown(at), at.open('other').kind]).toEqual([['f READ', 'g READ'], 'finished']);
   });
   test('R-31: holding the lock while waiting is allowed', () => {
     const at = waiter([dma_resv_lock('a'), dma_resv_wait('a', 'READ'), dma_resv_unlock('a')]);
-    at.plays('other', 'gpu');
+    at.plays('other', 'other', 'gpu');
     expect(misuses(at.runs('other'))).toEqual([]);
   });
-  test('R-31: a bounded wait gives up with -EBUSY, and the fence is still there', () => {
+  test('R-31: a signal ends the interruptible wait with -ERESTARTSYS', () => {
+    const at = waiter([dma_resv_wait_interruptible('a', 'READ'), STEP]);
+    at.plays('other', 'other/interrupted');
+    expect([at.ret('other'), rowOf(at).iterations]).toEqual(['-ERESTARTSYS', []]);
+  });
+  test('R-31: a bounded wait gives up, and the fence is still there', () => {
     const at = waiter([dma_resv_wait_timeout('a', 'READ'), STEP]);
-    at.plays('other/times out');
-    expect(at.ret('other')).toBe('-EBUSY');
-    expect(at.because('gpu')).toBeUndefined();
-    expect(at.kernel.resvs['a']?.fences).toHaveLength(1);
+    at.plays('other', 'other/times out');
+    expect([at.ret('other'), shown(at)]).toEqual(['-EBUSY', ['f READ', 'g BOOKKEEP']]);
+  });
+  test('R-31: with a timeout, 0 says that it ran out, and anything else that it did not', () => {
+    const out = waiter([dma_resv_wait_timeout('a', 'READ', 'HZ'), STEP]);
+    out.plays('other', 'other/times out');
+    const over = waiter([dma_resv_wait_timeout('a', 'READ', 'HZ'), STEP]);
+    over.plays('other', 'gpu', 'other');
+    const nothing = waiter([dma_resv_wait_timeout('a', 'WRITE', 'HZ'), STEP]);
+    nothing.plays('other');
+    expect([out, over, nothing].map((at) => at.ret('other'))).toEqual(['0', '1', '1']);
+  });
+  test('R-32: no time at all is a poll; older kernels give each fence a jiffy', () => {
+    const polls = waiter([dma_resv_wait_timeout('a', 'READ', '0'), STEP]);
+    polls.plays('other');
+    const idle = waiter([dma_resv_wait_timeout('a', 'WRITE', '0'), STEP]);
+    idle.plays('other');
+    expect([polls.ret('other'), idle.ret('other')]).toEqual(['0', '1']);
+    const jiffy = waiter([dma_resv_wait_timeout('a', 'READ', '0'), STEP], {
+      switches: { resv_wait_zero_timeout: false },
+    });
+    jiffy.plays('other');
+    expect(jiffy.because('other')).toBe('gpu has yet to signal f');
+    jiffy.plays('gpu', 'other');
+    expect(jiffy.ret('other')).toBe('1');
   });
 });
 

@@ -49,7 +49,7 @@ describe('a user process', () => {
     expect(stage(kernel(['submit(bo0)'])).ways('u')).toEqual(['submit']);
     expect(stage(kernel(['submit(bo0)'], 'do_exit')).ways('u')).toEqual(['submit', 'killed']);
   });
-  test('I-16: returning to user space with a lock held is a misuse; within one call it is not', () => {
+  test('returning to user space with a lock held is a misuse; within one call it is not (I-16)', () => {
     expect(misuses(stage(kernel(['lock()'])).runs('u'))).toEqual(['I-16']);
     expect(misuses(stage(kernel(['pause()'])).runs('u'))).toEqual([]);
   });

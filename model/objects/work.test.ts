@@ -46,7 +46,7 @@ describe('a work item', () => {
     const at = on({ task: must([spin_lock('a'), queue_work('w'), spin_unlock('a')]), w: work([]) });
     expect(misuses(at.runs('task'))).toEqual([]);
   });
-  test('I-16: an item that ends holding a lock is a misuse; one that unlocks is not', () => {
+  test('an item that ends holding a lock is a misuse; one that unlocks is not (I-16)', () => {
     const at = (lines: Block) => {
       const it = on({ task: must([queue_work('w')]), w: work(lines) });
       it.runs('task');

@@ -1,0 +1,232 @@
+/**
+ * The facts that the kernel's own tests and documents assert of these objects: which there are, and which of them the
+ * model deliberately leaves out, and why.
+ *
+ * A fact is tested by a test, or a group of tests, whose title begins with its id: 'S12: …', 'LD-3: …', 'KUNIT-17: …',
+ * 'IGT sw_sync/sync_merge: …', 'I-4: …'. CONFORMANCE.md is the table of them; `npm run conformance` runs the tests and
+ * writes it, and a test fails when the table says something else than the titles and the list below.
+ */
+
+const numbered = (prefix: string, to: number): string[] => Array.from({ length: to }, (_, at) => `${prefix}${at + 1}`);
+const igt = (file: string, ...names: readonly string[]): string[] => names.map((name) => `IGT ${file}/${name}`);
+
+/** Where facts come from, and the ids of all of them, in the order of the table. */
+export const SOURCES: readonly { readonly title: string; readonly ids: readonly string[] }[] = [
+  {
+    title: 'Self-tests of dma_fence, chain, unwrap and dma_resv (drivers/dma-buf/st-dma-*.c)',
+    ids: numbered('S', 88),
+  },
+  {
+    title: 'Reports that lockdep must and must not give (drivers/dma-buf/dma-fence.c, dma-resv.c)',
+    ids: numbered('LD-', 18),
+  },
+  {
+    title: 'KUnit tests of TTM and of the scheduler (drivers/gpu/drm/{ttm,scheduler}/tests)',
+    ids: numbered('KUNIT-', 92),
+  },
+  {
+    title: 'User-space tests (igt-gpu-tools)',
+    ids: [
+      ...igt(
+        'sw_sync',
+        'alloc_timeline',
+        'alloc_fence',
+        'alloc_fence_invalid_timeline',
+        'timeline_closed',
+        'timeline_closed_signaled',
+        'alloc_merge_fence',
+        'sync_busy',
+        'sync_busy_fork',
+        'sync_busy_fork_unixsocket',
+        'sync_merge_invalid',
+        'sync_merge',
+        'sync_merge_same',
+        'sync_multi_timeline_wait',
+        'sync_multi_consumer',
+        'sync_multi_consumer_producer',
+        'sync_multi_producer_single_consumer',
+        'sync_expired_merge',
+        'sync_random_merge',
+      ),
+      ...igt(
+        'syncobj_basic',
+        'bad-destroy',
+        'bad-handle-to-fd',
+        'bad-fd-to-handle',
+        'illegal-fd-to-handle',
+        'bad-create-flags',
+        'bad-flags',
+        'bad-pad',
+        'create-signaled',
+        'test-valid-cycle',
+      ),
+      ...igt(
+        'syncobj_wait',
+        'table-never-submitted',
+        'table-any-one-signaled',
+        'table-any-none-signaled',
+        'table-all-one-missing',
+        'table-all-signaled',
+        'invalid-wait-bad-flags',
+        'wait-zero-handles',
+        'invalid-wait-illegal-handle',
+        'invalid-reset',
+        'invalid-signal',
+        'bad-pad',
+        'one-illegal-handle',
+        'single-wait',
+        'multi-wait',
+        'wait-delayed-signal',
+        'wait-for-submit-delayed-submit',
+        'wait-all-delayed',
+        'reset-unsignaled',
+        'reset-signaled',
+        'reset-multiple-signaled',
+        'reset-during-wait-for-submit',
+        'signal',
+        'wait-snapshot',
+        'wait-complex',
+        'wait-interrupted',
+      ),
+      ...igt(
+        'syncobj_timeline',
+        'table',
+        'available',
+        'invalid-query',
+        'invalid-signal',
+        'invalid-transfer',
+        'bad-pad',
+        'signal-array',
+        'transfer-timeline-point',
+        'signal-point-0',
+        'host-signal-points',
+        'device-signal-unordered',
+        'device-submit-unordered',
+        'host-signal-ordered',
+        '32bits-limit',
+      ),
+      ...igt(
+        'syncobj_eventfd',
+        'invalid-bad-flags',
+        'invalid-illegal-handle',
+        'invalid-illegal-eventfd',
+        'invalid-bad-pad',
+        'wait',
+        'wait-before-signal',
+        'wait-signaled',
+      ),
+    ],
+  },
+  { title: 'Invariants', ids: numbered('I-', 16) },
+];
+
+/** A fact that no test claims, and the mechanism that the model leaves out, on purpose or so far. */
+export interface LeftOut {
+  readonly id: string;
+  readonly why: string;
+}
+const each = (ids: readonly string[], why: string): LeftOut[] => ids.map((id) => ({ id, why }));
+const PADDING = 'the layout of system call arguments is not modelled, so there is no padding to be wrong';
+const DESCRIPTORS =
+  'descriptors and handles are names: there is no table in which the same object gets a second number';
+
+export const LEFT_OUT: readonly LeftOut[] = [
+  ...each(
+    ['IGT sw_sync/sync_busy_fork_unixsocket'],
+    'how a descriptor gets to another process is not modelled; every process can name every file',
+  ),
+  ...each(
+    [
+      'IGT syncobj_basic/bad-handle-to-fd',
+      'IGT syncobj_basic/bad-fd-to-handle',
+      'IGT syncobj_basic/illegal-fd-to-handle',
+      'IGT syncobj_basic/test-valid-cycle',
+    ],
+    DESCRIPTORS,
+  ),
+  ...each(
+    ['IGT syncobj_basic/bad-flags'],
+    'the calls between handles and descriptors, whose flags these are, are not modelled',
+  ),
+  ...each(
+    [
+      'IGT syncobj_basic/bad-pad',
+      'IGT syncobj_wait/bad-pad',
+      'IGT syncobj_timeline/bad-pad',
+      'IGT syncobj_eventfd/invalid-bad-pad',
+    ],
+    PADDING,
+  ),
+  ...each(
+    numbered('KUNIT-', 92).slice(73),
+    'the scheduler object has one entity, credits and dependencies so far: no timeout handling, priorities, teardown or advance by hand',
+  ),
+];
+
+/** A fact as a title states it. */
+export interface Stated {
+  readonly id: string;
+  readonly says: string;
+}
+const ID = String.raw`S\d+|LD-\d+|KUNIT-\d+|I-\d+|IGT \w+/[\w-]+`;
+/** The fact that a title states, or nothing. */
+export function stated(title: string): Stated | undefined {
+  const [, id, says] = new RegExp(`^(${ID}): (.+)$`, 's').exec(title) ?? [];
+  return id === undefined || says === undefined ? undefined : { id, says };
+}
+/** The facts stated by the titles in the text of a test file. */
+export const statedIn = (source: string): Stated[] =>
+  [...source.matchAll(/\b(?:test|describe)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)].flatMap(([, , title]) => {
+    const fact = stated((title as string).replace(/\\(.)/g, '$1'));
+    return fact ? [fact] : [];
+  });
+
+/** What is wrong with the facts as they are stated: claimed twice, unknown, both tested and left out, or neither. */
+export function wrongWith(facts: readonly Stated[], leftOut: readonly LeftOut[] = LEFT_OUT): string[] {
+  const all = SOURCES.flatMap(({ ids }) => ids);
+  const tested = facts.map(({ id }) => id);
+  const out = leftOut.map(({ id }) => id);
+  const twice = (ids: readonly string[]): string[] => [...new Set(ids.filter((id, at) => ids.indexOf(id) !== at))];
+  return [
+    ...twice(tested).map((id) => `${id} is claimed by more than one test`),
+    ...twice(out).map((id) => `${id} is left out twice`),
+    ...[...new Set([...tested, ...out])].filter((id) => !all.includes(id)).map((id) => `there is no fact ${id}`),
+    ...out.filter((id) => tested.includes(id)).map((id) => `${id} is tested, and left out`),
+    ...all
+      .filter((id) => !tested.includes(id) && !out.includes(id))
+      .map((id) => `${id} is neither tested nor left out`),
+  ];
+}
+
+/** A row of the table: a fact, the test that claims it, and whether it passed. */
+export interface Row extends Stated {
+  readonly file: string;
+  readonly passed: boolean;
+}
+const cell = (text: string): string => text.replaceAll('|', String.raw`\|`).replaceAll('\n', ' ');
+/** The table as it stands in CONFORMANCE.md. */
+export function showTable(rows: readonly Row[], leftOut: readonly LeftOut[] = LEFT_OUT): string {
+  const known = new Map(rows.map((row) => [row.id, row]));
+  const passed = rows.filter((row) => row.passed).length;
+  const tables = SOURCES.map(({ title, ids }) => {
+    const lines = ids.flatMap((id) => {
+      const row = known.get(id);
+      return row ? [`| ${id} | ${cell(row.says)} | ${row.file} | ${row.passed ? 'yes' : 'NO'} |`] : [];
+    });
+    return `## ${title}\n\n| fact | test | in | passed |\n|---|---|---|---|\n${lines.join('\n')}\n`;
+  });
+  const left = leftOut.map(({ id, why }) => `| ${id} | ${cell(why)} |`).join('\n');
+  return [
+    '# What the model is tested against\n',
+    'Written by `npm run conformance` from the titles of the tests and from `model/conformance.ts`; a test fails when it is stale.\n',
+    `${rows.length} facts tested, ${passed} passed, ${leftOut.length} left out.\n`,
+    ...tables,
+    `## Left out, and why\n\n| fact | the mechanism that is not modelled |\n|---|---|\n${left}\n`,
+  ].join('\n');
+}
+/** The facts and the left-out ones that a table names, without its verdicts: what must agree with the titles. */
+export const namedIn = (table: string): string[] =>
+  table
+    .split('\n')
+    .filter((line) => new RegExp(`^\\| (${ID}) \\| `).test(line))
+    .map((line) => line.replace(/ \| (yes|NO) \|$/, ' |'));
