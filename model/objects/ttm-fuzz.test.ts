@@ -89,11 +89,10 @@ const CALLS = {
     if_ret('0', [ttm_bo_unreserve('$bo')]),
   ]),
   put: ioctl(bo, [ttm_bo_put('$bo')]),
-  validate: ioctl({ ...bo, to: Object.keys(WISHES) }, [
-    under(
-      Object.entries(WISHES).map(([to, places]) => if_var('to', to, [ttm_bo_validate('$bo', places), goto('out')])),
-    ),
-  ]),
+  validate: ioctl(
+    { ...bo, to: Object.keys(WISHES) },
+    under(Object.entries(WISHES).map(([to, places]) => if_var('to', to, [ttm_bo_validate('$bo', places)]))),
+  ),
   read: ioctl(bo, access([cpu_read('$bo')])),
   write: ioctl({ ...bo, tag: TAGS }, access([cpu_write('$bo', '$tag')])),
   pin: ioctl(bo, under([ttm_bo_pin('$bo')])),
@@ -114,10 +113,6 @@ const CALLS = {
   backup: ioctl(bo, under([ttm_bo_wait_ctx('$bo'), ttm_bo_place('$bo'), if_ret('SYSTEM', [ttm_tt_backup('$bo')])])),
   swapout: ioctl(bo, [ttm_global_swapout()]),
 };
-CALLS.validate = ioctl(
-  CALLS.validate.params,
-  under(Object.entries(WISHES).map(([to, places]) => if_var('to', to, [ttm_bo_validate('$bo', places)]))),
-);
 type Name = keyof typeof CALLS;
 
 const kernel = ttmKernel({

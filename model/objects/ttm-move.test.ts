@@ -14,6 +14,10 @@ import {
   device_write,
   dma_fence_init,
   dma_fence_signal,
+  dma_resv_add_fence,
+  dma_resv_lock,
+  dma_resv_reserve_fences,
+  dma_resv_unlock,
   dma_resv_wait,
   emit,
   recount,
@@ -21,11 +25,13 @@ import {
   ring,
   ttm_bo_evict,
   ttm_bo_move_accel_cleanup,
+  ttm_bo_move_memcpy,
   ttm_bo_move_null,
   ttm_bo_place,
   ttm_bo_reserve,
   ttm_bo_unreserve,
   ttm_bo_validate,
+  ttm_bo_wait_ctx,
   ttm_delayed_delete,
   if_ret,
 } from './index.ts';
@@ -141,21 +147,31 @@ describe('an eviction', () => {
     };
     expect(machine(evict, pages, 0).at.because('task')).toMatch(/has yet to signal TT/);
   });
-  test('S-B3: memory that goes back while somebody works with it, and nobody will know', () => {
-    const hidden: Block = [
-      dma_fence_init('TT'),
-      copy_job_init('$bo', '$new_mem' as Place),
-      emit('gpu', '$bo', 'TT', 'copied'),
-      ttm_bo_move_null('$bo', '$new_mem' as Place),
-    ];
-    const busy = machine([evict], {}, 0, [hidden]);
-    expect(inconsistencies(busy.facts)).toContain('B4.1');
-    const fenced = machine(
-      [validate('TT'), ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['VRAM']), ttm_bo_unreserve('bo')],
-      {},
-      2,
-    );
-    expect(inconsistencies(fenced.facts)).toEqual([]);
+  test('S-B3: device memory that goes back while somebody works in it; after a wait, or with the manager told, it may', () => {
+    const rules = (move: Block): string[] => {
+      const setup: Setup = {
+        bos: { bo: { place: 'VRAM' } },
+        managers: { TT: { size: 4 }, VRAM: { size: 4 } },
+        devices: { bdev: { move: 'move', evict_flags: 'to_tt' } },
+        routines: { move, to_tt: [return_('TT')] },
+        objects: { fences: { job: {} } },
+      };
+      const job: Block = [
+        dma_fence_init('job'),
+        dma_resv_lock('bo'),
+        dma_resv_reserve_fences('bo'),
+        dma_resv_add_fence('bo', 'job', 'BOOKKEEP'),
+        dma_resv_unlock('bo'),
+      ];
+      const at = stage({
+        ...ttmKernel(setup),
+        threads: { task: must([job, evict]), gpu: must([dma_fence_signal('job')]) },
+      });
+      return inconsistencies([...at.runs('task'), ...at.runs('gpu'), ...at.runs('task')]);
+    };
+    const copy = ttm_bo_move_memcpy('$bo', '$new_mem' as Place);
+    expect(rules([copy])).toEqual(['S-B3']);
+    expect(rules([ttm_bo_wait_ctx('$bo', '$ctx'), copy])).toEqual([]);
   });
   test('B11.2: only the latest fence is remembered: with two copy engines the first is forgotten, unless there is room', () => {
     const both = (room: number) => {
