@@ -85,6 +85,7 @@ export interface Wait {
 
 /** The meaning of one instruction: one home for what it does, when it must wait, and how it reads. */
 export interface Op {
+  /** How the line reads; '' when a story need not show it. */
   text(operands: any): string;
   waits?(kernel: KernelState, thread: string, operands: any): Wait | undefined;
   /** Ways it may go, tamest first. */

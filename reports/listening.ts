@@ -71,6 +71,7 @@ export function listening(machine: Machine): Listening {
                 .map(([, value]) => value)
                 .join(', ')})`
             : op.text(operands);
+        if (text === '') return;
         const enters = CALLS.has(name) ? [] : entered.map((each) => each.routine);
         said.push({ text, routine, depth, enters, outcome: '' });
       },

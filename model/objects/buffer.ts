@@ -197,7 +197,7 @@ export const ttm_bo_place = instruction('ttm_bo_place', (bo: string) => ({ bo })
 });
 
 /** The pages of this tt are counted, or not any more; those of others (type sg) are not TTM's to count (B3.2, B19.3). */
-export function account(kernel: KernelState, bo: string, how: 'more' | 'less'): void {
+export function countPages(kernel: KernelState, bo: string, how: 'more' | 'less'): void {
   const all = kernel.ttm_globals['ttm'];
   if (!all || !isTtm(kernel, bo) || ttmRow(kernel, bo).type === 'sg') return;
   all.pages_allocated += how === 'more' ? ttPages(kernel, bo) : -ttPages(kernel, bo);
@@ -206,7 +206,7 @@ export function account(kernel: KernelState, bo: string, how: 'more' | 'less'): 
 export function populate(kernel: KernelState, me: string, bo: string, needless = false): void {
   const row = boRow(kernel, bo);
   if (row.tt === 'populated') return;
-  account(kernel, bo, 'more');
+  countPages(kernel, bo, 'more');
   poolAlloc(kernel, bo);
   if (isTtm(kernel, bo)) ttmRow(kernel, bo).backed_up = 0;
   Object.assign(row, { pages: row.swap ?? fresh(kernel, bo), swap: null, tt: 'populated' });
@@ -230,7 +230,7 @@ export function freePages(kernel: KernelState, me: string, bo: string, tt: 'limb
   if (busy.length > 0)
     complain(kernel, me, bo, 'S-B2', `${me} frees the pages of ${bo} before ${busy.join(' and ')} signalled`);
   if (row.mapped === 'pages') row.mapped = 'freed';
-  if (row.tt === 'populated') account(kernel, bo, 'less');
+  if (row.tt === 'populated') countPages(kernel, bo, 'less');
   poolFree(kernel, bo);
   Object.assign(row, { tt, pages: 'zero' });
 }
@@ -243,7 +243,7 @@ export const ttm_tt_unpopulate = instruction('ttm_tt_unpopulate', (bo: string) =
   },
 });
 /** Copy the pages to swap; they are still there, and written to if somebody does not know (B3.5, B12.4). */
-export function copyToSwap(kernel: KernelState, me: string, bo: string): void {
+function copyToSwap(kernel: KernelState, me: string, bo: string): void {
   const row = boRow(kernel, bo);
   if (row.place !== 'SYSTEM')
     complain(kernel, me, bo, 'B12.3', `${bo} is swapped out although it is in ${row.place ?? 'no place'}`);
@@ -273,7 +273,7 @@ const swap_free = instruction('ttm_tt_swap_free', (bo: string) => ({ bo }), {
 export const ttm_tt_swapout = (bo: string): Block => [ttm_tt_swap_copy(bo), swap_free(bo)];
 
 /** The buffer is somewhere else from here on; a busy buffer does not become TTM's to swap (B18.6). */
-export function place(kernel: KernelState, me: string, bo: string, to: Place): void {
+function place(kernel: KernelState, me: string, bo: string, to: Place): void {
   const row = boRow(kernel, bo);
   const busy = busyWith(kernel, bo);
   // Fences from before it was gutted stand for the memory that its ghost has.

@@ -19,6 +19,8 @@ interface Test {
   readonly [key: string]: Operand;
   readonly of: string;
   readonly is: readonly string[];
+  /** Not worth a line in a story: a choice within one call of the kernel. */
+  readonly quiet?: true;
 }
 const listed = (value: string | readonly string[]): readonly string[] => (typeof value === 'string' ? [value] : value);
 const structured = (test: Test, then: Block, otherwise: Block): Instruction => ({
@@ -31,6 +33,9 @@ const structured = (test: Test, then: Block, otherwise: Block): Instruction => (
 /** If the last call returned this (or one of these), then …; otherwise …. */
 export const if_ret = (is: string | readonly string[], then: Block, otherwise: Block = []): Instruction =>
   structured({ of: '', is: listed(is) }, then, otherwise);
+/** The same within one call of the kernel: a story does not show it. */
+export const quietly_if_ret = (is: string | readonly string[], then: Block): Instruction =>
+  structured({ of: '', is: listed(is), quiet: true }, then, []);
 /** If the variable has this value (or one of these), then …; otherwise …. */
 export const if_var = (
   variable: string,
@@ -60,7 +65,7 @@ const jump = instruction('jump', (to: number) => ({ to }), {
 });
 
 const jump_unless = instruction('jump_unless', (test: Test, to: number) => ({ test, to }), {
-  text: ({ test }) => `if (${test.of === '' ? 'ret' : test.of} == ${test.is.join(' || ')})`,
+  text: ({ test }) => (test.quiet ? '' : `if (${test.of === '' ? 'ret' : test.of} == ${test.is.join(' || ')})`),
   local: true,
   run: (kernel, me, { test, to }) => {
     const thread = kernel.threads[me] as Thread;

@@ -35,10 +35,12 @@ import { ttmBo } from './ttm-bo.ts';
 import { ttmDevice } from './ttm-device.ts';
 import { ttmEvict } from './ttm-evict.ts';
 import { ttmHooks } from './ttm-hooks.ts';
+import { ttmLru } from './ttm-lru.ts';
 import { ttmMove } from './ttm-move.ts';
 import { ttmRelease } from './ttm-release.ts';
 import { ttmReserve } from './ttm-reserve.ts';
 import { ttmResource } from './ttm-resource.ts';
+import { ttmShrink } from './ttm-shrink.ts';
 import { ttmSwap } from './ttm-swap.ts';
 import { ttmTt } from './ttm-tt.ts';
 import { workqueue } from './work.ts';
@@ -79,10 +81,12 @@ export const objects: readonly KernelObject[] = [
   ttmDevice,
   ttmEvict,
   ttmHooks,
+  ttmLru,
   ttmMove,
   ttmRelease,
   ttmReserve,
   ttmResource,
+  ttmShrink,
   ttmSwap,
   ttmTt,
   workqueue,
@@ -132,10 +136,13 @@ export * from './ttm-bo.ts';
 export * from './ttm-device.ts';
 export * from './ttm-evict.ts';
 export * from './ttm-hooks.ts';
+export * from './ttm-lru.ts';
 export * from './ttm-move.ts';
 export * from './ttm-release.ts';
 export * from './ttm-reserve.ts';
 export * from './ttm-resource.ts';
+export * from './ttm-rows.ts';
+export * from './ttm-shrink.ts';
 export * from './ttm-swap.ts';
 export * from './ttm-tt.ts';
 export * from './work.ts';

@@ -24,7 +24,7 @@ import { arrayInit, freeArray } from './fence-array.ts';
 import { isContainer } from './fence-container.ts';
 import { dma_fence_set_deadline } from './fence-deadline.ts';
 import { putFence } from './fence-release.ts';
-import { if_ret, while_var } from './flow.ts';
+import { if_ret, quietly_if_ret, while_var } from './flow.ts';
 import { kmalloc } from './memory.ts';
 import { newer } from './version.ts';
 import {
@@ -201,7 +201,7 @@ function replaceList(row: ResvRow, fences: readonly ResvFence[], max: number): v
 }
 
 const reserve_check = instruction('dma_resv_reserve_check', (resv: string, n: number | string) => ({ resv, n }), {
-  text: ({ resv, n }) => `/* has ${resv}->resv ${n} more slots? */`,
+  text: () => '',
   local: true,
   touches: onResv,
   run: (kernel, me, { resv, n: asked }) => {
@@ -247,9 +247,9 @@ export function dma_resv_reserve_fences(resv: string, n: number | `$${string}` =
     throw new Error(`dma_resv_reserve_fences(${resv}, ${n}): at most ${MOST_ASKED} can be asked for`);
   return [
     reserve_check(resv, n),
-    if_ret('grow', [
+    quietly_if_ret('grow', [
       kmalloc('GFP_KERNEL', `${resv.replace('$', '')}->resv->slots`),
-      if_ret('0', [dma_resv_reserve_slots(resv, n)]),
+      quietly_if_ret('0', [dma_resv_reserve_slots(resv, n)]),
     ]),
   ];
 }

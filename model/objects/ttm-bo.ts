@@ -27,9 +27,10 @@ import {
   ttmRow,
   usesTt,
 } from './ttm.ts';
-import { answer, ttm_hook } from './ttm-hooks.ts';
+import { setVars, ttm_hook } from './ttm-hooks.ts';
 import { ttm_bo_wait_ctx } from './ttm-reserve.ts';
-import { allocResource, mustReserve, onTtmBo, ttm_resource_free } from './ttm-resource.ts';
+import { mustReserve, onTtmBo } from './ttm-lru.ts';
+import { allocResource, ttm_resource_free } from './ttm-resource.ts';
 import { type Ctx, ERRORS, ctxHas, ttm_tt_destroy } from './ttm-tt.ts';
 
 // Where it shall go.
@@ -71,7 +72,7 @@ const alloc_next = instruction(
         if (asked.endsWith(force === 'yes' ? '|DESIRED' : '|FALLBACK')) continue;
         const ret = allocResource(kernel, me, bo, asked);
         if (ret === '-ENOSPC' && (force !== 'yes' || placeIn(asked) === 'SYSTEM')) continue;
-        answer(kernel, me, { mem: asked, place: placeIn(asked), at: String(index + 1) });
+        setVars(kernel, me, { mem: asked, place: placeIn(asked), at: String(index + 1) });
         return returns(kernel, me, ret);
       }
       returns(kernel, me, 'none');
@@ -99,7 +100,7 @@ export const resv_of = instruction('ttm_bo_resv', (bo: string) => ({ bo }), {
   text: ({ bo }) => `resv = ${bo}->base.resv`,
   local: true,
   touches: onTtmBo,
-  run: (kernel, me, { bo }) => answer(kernel, me, { resv: resvOf(kernel, bo) }),
+  run: (kernel, me, { bo }) => setVars(kernel, me, { resv: resvOf(kernel, bo) }),
 });
 
 // The move.
@@ -118,7 +119,7 @@ const move_needs = instruction('ttm_move_needs', (bo: string, mem: Asked) => ({ 
     const { place: from } = boRow(kernel, bo);
     const to = placeIn(mem);
     const hopping = mem.endsWith('|TEMPORARY');
-    answer(kernel, me, {
+    setVars(kernel, me, {
       place: to,
       from: from ?? 'NULL',
       zero: from === null || usesTt(kernel, bo, from) ? 'yes' : 'no',
@@ -159,7 +160,7 @@ const MULTIHOPS = PLACES.map(multihop);
 export const take_hop = instruction('ttm_take_hop', () => ({}), {
   text: () => 'hop',
   local: true,
-  run: (kernel, me) => answer(kernel, me, { hop: `${(kernel.threads[me] as Thread).ret.split(' ')[1]}|TEMPORARY` }),
+  run: (kernel, me) => setVars(kernel, me, { hop: `${(kernel.threads[me] as Thread).ret.split(' ')[1]}|TEMPORARY` }),
 });
 const hop_refused = instruction('ttm_hop_refused', (bo: string, hop: string) => ({ bo, hop }), {
   text: ({ bo }) => `WARN_ON(${bo} needs a hop on a hop)`,

@@ -23,10 +23,11 @@ import {
 } from './ttm.ts';
 import { dma_resv_lock, dma_resv_trylock, dma_resv_unlock, resvRow } from './resv.ts';
 import { multihop, resv_of, take_hop } from './ttm-bo.ts';
-import { answer, ttm_hook } from './ttm-hooks.ts';
+import { setVars, ttm_hook } from './ttm-hooks.ts';
 import { cleanup_memtype_use, ttm_bo_put } from './ttm-release.ts';
 import { ttm_bo_reserve, ttm_bo_wait_ctx } from './ttm-reserve.ts';
-import { ahead, dropHitch, onTtmBo, passHitch, ttm_resource_alloc, ttm_resource_free } from './ttm-resource.ts';
+import { ahead, dropHitch, onTtmBo, passHitch } from './ttm-lru.ts';
+import { ttm_resource_alloc, ttm_resource_free } from './ttm-resource.ts';
 import { type Ctx, ERRORS, ctxHas } from './ttm-tt.ts';
 
 /**
@@ -55,7 +56,7 @@ export const lru_cursor_next = instruction(
           continue;
         }
         ttmRow(kernel, victim).kref += 1;
-        answer(kernel, me, { victim, resv, unlock: locked ? 'yes' : 'no' });
+        setVars(kernel, me, { victim, resv, unlock: locked ? 'yes' : 'no' });
         return returns(kernel, me, locked || shared ? 'locked' : 'contended');
       }
       dropHitch(kernel, me, man);
@@ -108,7 +109,7 @@ const manager_of = instruction('ttm_manager_type', (bo: string, place: Place) =>
   run: (kernel, me, { bo, place }) => {
     const man = managerOf(kernel, bo, place);
     const name = Object.keys(kernel.managers).find((each) => kernel.managers[each] === man);
-    answer(kernel, me, { manager: name ?? '' });
+    setVars(kernel, me, { manager: name ?? '' });
   },
 });
 /** The least recently used buffer of a manager, held but not locked: ret '0' with `victim`, `place` set, or '-ENOENT'. */
@@ -121,7 +122,7 @@ const first_of = instruction('ttm_resource_manager_first', (manager: string) => 
     if (victim === undefined || ttmRow(kernel, victim).kref === 0) return returns(kernel, me, '-ENOENT');
     ttmRow(kernel, victim).kref += 1;
     const place = PLACES.find((each) => managerOf(kernel, victim, each) === kernel.managers[manager]);
-    answer(kernel, me, { victim, place: place ?? '' });
+    setVars(kernel, me, { victim, place: place ?? '' });
     returns(kernel, me, '0');
   },
 });
@@ -131,7 +132,7 @@ const next_move = instruction('ttm_manager_move', (manager: string) => ({ manage
   run: (kernel, me, { manager }) => {
     const row = kernel.managers[manager] as ManagerRow;
     const fence = row.move.at(-1);
-    answer(kernel, me, { fence: fence ?? '' });
+    setVars(kernel, me, { fence: fence ?? '' });
     returns(kernel, me, fence === undefined ? 'none' : '0');
   },
 });

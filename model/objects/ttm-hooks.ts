@@ -8,7 +8,7 @@ import { type KernelObject, type KernelState, type Thread, instruction, pushCall
 import { deviceOf } from './ttm.ts';
 
 /** A variable of the running routine, as an output of an instruction. */
-export function answer(kernel: KernelState, me: string, vars: Record<string, string>): void {
+export function setVars(kernel: KernelState, me: string, vars: Record<string, string>): void {
   const frame = (kernel.threads[me] as Thread).frames.at(-1) as { vars: Record<string, string> };
   Object.assign(frame.vars, vars);
 }

@@ -15,9 +15,10 @@ import { poolFree } from './page-pool.ts';
 import { type ResvFence, dma_resv_add_fence, dma_resv_wait_timeout, pendingFences, resvRow } from './resv.ts';
 import { type Place, complain, resvOf, ttmRow, usesTt } from './ttm.ts';
 import { resv_of } from './ttm-bo.ts';
-import { answer } from './ttm-hooks.ts';
+import { setVars } from './ttm-hooks.ts';
 import { ttm_bo_put } from './ttm-release.ts';
-import { freeResource, handResource, installResource, onTtmBo, rememberMove } from './ttm-resource.ts';
+import { onTtmBo } from './ttm-lru.ts';
+import { freeResource, handResource, installResource, rememberMove } from './ttm-resource.ts';
 import { destroyTt } from './ttm-tt.ts';
 
 /** A ghost that is free and like this buffer, or nothing: all that can ever exist is declared. */
@@ -74,7 +75,7 @@ const to_ghost = instruction('ttm_bo_move_to_ghost', (bo: string, fence: string,
     haunt(kernel, me, bo, ghost, usesTt(kernel, bo, to) ? 'stays' : 'goes');
     stand(kernel, ghost, pending(kernel, fence) ? [{ fence, usage: 'KERNEL' }] : []);
     installResource(kernel, me, bo, to);
-    answer(kernel, me, { ghost });
+    setVars(kernel, me, { ghost });
     returns(kernel, me, '0');
   },
 });
@@ -161,7 +162,7 @@ const gut_busy = instruction('ttm_bo_gut_busy', (bo: string) => ({ bo }), {
     ttmRow(kernel, bo).zero_alloc = ttmRow(kernel, bo).type === 'device';
     if (row.mapped !== null) row.mapped = 'freed';
     discard(kernel, bo);
-    answer(kernel, me, { ghost });
+    setVars(kernel, me, { ghost });
     returns(kernel, me, '0');
   },
 });

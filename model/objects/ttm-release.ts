@@ -29,8 +29,9 @@ import {
   resvRow,
 } from './resv.ts';
 import { DEVICE, complain, resvOf, ttmRow } from './ttm.ts';
-import { answer, ttm_hook } from './ttm-hooks.ts';
-import { freeResource, moveToLruTail, onTtmBo } from './ttm-resource.ts';
+import { setVars, ttm_hook } from './ttm-hooks.ts';
+import { moveToLruTail, onTtmBo } from './ttm-lru.ts';
+import { freeResource } from './ttm-resource.ts';
 import { destroyTt } from './ttm-tt.ts';
 import { queue_work, work } from './work.ts';
 
@@ -77,7 +78,7 @@ const release_begin = instruction('ttm_bo_release_begin', (bo: string) => ({ bo 
   touches: onTtmBo,
   run: (kernel, me, { bo }) => {
     const { deleted, shares, individual } = ttmRow(kernel, bo);
-    answer(kernel, me, { shares });
+    setVars(kernel, me, { shares });
     returns(kernel, me, deleted ? 'again' : shares !== '' && !individual ? 'shared' : 'own');
   },
 });

@@ -15,7 +15,7 @@ import {
   pendingFences,
 } from './resv.ts';
 import { resvOf } from './ttm.ts';
-import { moveToLruTail, onTtmBo } from './ttm-resource.ts';
+import { moveToLruTail, onTtmBo } from './ttm-lru.ts';
 import { type Ctx, ctxHas } from './ttm-tt.ts';
 import type { Context } from './ww-mutex.ts';
 

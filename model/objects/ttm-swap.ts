@@ -16,7 +16,8 @@ import { lru_cursor_fini, lru_cursor_next } from './ttm-evict.ts';
 import { ttm_hook } from './ttm-hooks.ts';
 import { cleanup_memtype_use, ttm_bo_put } from './ttm-release.ts';
 import { ttm_bo_wait_ctx } from './ttm-reserve.ts';
-import { onTtmBo, ttm_resource_alloc, ttm_resource_free } from './ttm-resource.ts';
+import { onTtmBo } from './ttm-lru.ts';
+import { ttm_resource_alloc, ttm_resource_free } from './ttm-resource.ts';
 import { type Ctx, ERRORS, ttm_tt_swap_finish } from './ttm-tt.ts';
 
 /** What is to be done with it: ret '-EBUSY' for nothing, 'deleted', 'elsewhere', or 'here' in SYSTEM (B12.3). */
@@ -31,7 +32,7 @@ const swap_wanted = instruction('ttm_bo_swap_wanted', (bo: string) => ({ bo }), 
     returns(kernel, me, deleted ? 'deleted' : place === 'SYSTEM' ? 'here' : 'elsewhere');
   },
 });
-const unmap_virtual = instruction('ttm_bo_unmap_virtual', (bo: string) => ({ bo }), {
+export const unmap_virtual = instruction('ttm_bo_unmap_virtual', (bo: string) => ({ bo }), {
   text: ({ bo }) => `ttm_bo_unmap_virtual(${bo})`,
   local: true,
   touches: onTtmBo,
@@ -58,7 +59,7 @@ const hop_refused = instruction('ttm_swap_hop_refused', (bo: string) => ({ bo })
   },
 });
 /** The next manager of the device whose buffers have pages, from SYSTEM upward: ret '0' with `manager`, or 'end' (B12.2). */
-const next_manager = instruction('ttm_next_manager', (device: string, at: string) => ({ device, at }), {
+export const next_manager = instruction('ttm_next_manager', (device: string, at: string) => ({ device, at }), {
   text: ({ device }) => `for each manager of ${device} with use_tt`,
   local: true,
   touches: ({ device }) => [['ttm_devices', device]],

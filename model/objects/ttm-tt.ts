@@ -6,13 +6,13 @@
  * others, of any device. That is why a buffer of one driver may be moved by a system call of another (B12.7).
  */
 import { type Block, type KernelObject, type Thread, instruction, note, returns } from '../machine.ts';
-import { account, boRow, freePages, populate } from './buffer.ts';
+import { boRow, countPages, freePages, populate } from './buffer.ts';
 import { call, goto, if_ret, label, return_, set } from './flow.ts';
 import { kmalloc } from './memory.ts';
 import { poolFree } from './page-pool.ts';
 import { deviceOf, ttPages, ttmRow } from './ttm.ts';
 import { ttm_hook } from './ttm-hooks.ts';
-import { changeEvictability, mustReserve, onTtmBo } from './ttm-resource.ts';
+import { changeEvictability, mustReserve, onTtmBo } from './ttm-lru.ts';
 
 /** The flags of an operation (struct ttm_operation_ctx), as words: 'no_wait_gpu interruptible' (B1.7). */
 export type Ctx = string;
@@ -74,7 +74,7 @@ const populate_begin = instruction('ttm_tt_populate_begin', (bo: string) => ({ b
     mustReserve(kernel, me, bo, 'ttm_bo_populate');
     const { tt } = boRow(kernel, bo);
     if (tt === 'none' || tt === 'populated') return returns(kernel, me, '0');
-    account(kernel, bo, 'more');
+    countPages(kernel, bo, 'more');
     returns(kernel, me, tt === 'backed_up' ? 'restore' : 'get');
   },
 });
@@ -92,7 +92,7 @@ const populate_undo = instruction('ttm_tt_populate_undo', (bo: string, ret: stri
   text: ({ bo }) => `atomic_long_sub(${bo}->ttm->num_pages, &ttm_pages_allocated)`,
   touches: onTtmBo,
   run: (kernel, me, { bo, ret }) => {
-    account(kernel, bo, 'less');
+    countPages(kernel, bo, 'less');
     returns(kernel, me, ret);
   },
 });
@@ -104,7 +104,7 @@ const get_pages = instruction('ttm_tt_get_pages', (bo: string, ctx: Ctx, needles
     boRow(kernel, bo).tt === 'swapped' || ctxHas(ctx, 'gfp_retry_mayfail') ? ['ok', 'fails'] : ['ok'],
   run: (kernel, me, { bo, needless }, outcome) => {
     if (outcome === 'fails') return returns(kernel, me, '-ENOMEM');
-    account(kernel, bo, 'less'); // they were counted ahead, and populate counts them again
+    countPages(kernel, bo, 'less'); // they were counted ahead, and populate counts them again
     const get = (): void => populate(kernel, me, bo, needless === 'yes');
     if (boRow(kernel, bo).tt === 'swapped') changeEvictability(kernel, me, bo, get);
     else get();
@@ -121,7 +121,7 @@ const restore_page = instruction('ttm_pool_restore_page', (bo: string) => ({ bo 
     if (outcome === 'fails') return returns(kernel, me, '-ENOMEM');
     row.backed_up -= 1;
     if (row.backed_up > 0) return returns(kernel, me, 'more');
-    account(kernel, bo, 'less');
+    countPages(kernel, bo, 'less');
     changeEvictability(kernel, me, bo, () => populate(kernel, me, bo));
     returns(kernel, me, '0');
   },
