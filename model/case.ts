@@ -5,6 +5,7 @@
 import type { Knobs, Workload } from './design.ts';
 import type { Action, Fact, KernelState, Machine, Nature, Open } from './machine.ts';
 import { open, reduce } from './machine.ts';
+import { canonical } from './schema.ts';
 
 export interface Case {
   readonly design: string;
@@ -15,6 +16,9 @@ export interface Case {
   /** Words that lead back to the state after `schedule`, for a circle that can go on for ever. */
   readonly loop?: readonly string[];
 }
+
+/** Equal states are equal texts; the facts of the step that led to a state are no part of it. */
+export const identity = (kernel: KernelState): string => canonical({ ...kernel, facts: [] });
 
 export const REBOOT = 'reboot';
 export const word = ({ thread, outcome }: Action): string => (outcome === '' ? thread : `${thread}/${outcome}`);

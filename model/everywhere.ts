@@ -4,10 +4,9 @@
  * The sweep of the harness does the same for designs, fast and with properties; this is the slow and obvious one that a
  * test of an object may use. It holds nothing back: timers fire at any time.
  */
-import { choices } from './case.ts';
+import { choices, identity } from './case.ts';
 import { type Kernel, start } from './design.ts';
 import { type Fact, type KernelState, reduce } from './machine.ts';
-import { canonical } from './schema.ts';
 import { bootKernel } from './stage.ts';
 
 /** More than this is no test of an object any more. */
@@ -43,7 +42,6 @@ export function everywhere(of: Kernel): Everywhere {
   }
   return { states: seen.size, ends, facts };
 }
-const identity = (kernel: KernelState): string => canonical({ ...kernel, facts: [] });
 /** A fact as a test wants to name it: 'misuse F-26', 'witness lost'; any other by its kind. */
 const tell = (fact: Fact): string =>
   fact.kind === 'misuse' ? `misuse ${fact.rule}` : fact.kind === 'witness' ? `witness ${fact.name}` : fact.kind;

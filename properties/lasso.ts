@@ -5,16 +5,14 @@
  * thread that is ready somewhere at a lock that hands over takes a step (strong); time passes for an armed timer;
  * and an instruction that goes some other way goes its tamest way too (weather passes).
  */
-import { choicesOf, follow, opens, parseWord } from '../model/case.ts';
+import { choicesOf, follow, identity, opens, parseWord } from '../model/case.ts';
 import type { Fact, KernelState, Machine, Open } from '../model/machine.ts';
-import { canonical } from '../model/schema.ts';
 import type { Circle } from './property.ts';
 
 export type Fairness =
   | { readonly fair: true; readonly circle: Circle; readonly how: readonly string[] }
   | { readonly fair: false; readonly why: string };
 
-const identity = (kernel: KernelState): string => canonical({ ...kernel, facts: [] });
 /** Where a thread stands, as 'thread routine:pc'. */
 export function lineOf(kernel: KernelState, thread: string): string {
   const frame = kernel.threads[thread]?.frames.at(-1);

@@ -93,7 +93,8 @@ import { bootKernel } from '../model/stage.ts';
 import { properties } from './index.ts';
 import { judge } from './judge.ts';
 import { signature } from './property.ts';
-import { type Finding, sweep } from './search/sweep.ts';
+import type { Finding } from './search/observer.ts';
+import { sweep } from './search/sweep.ts';
 
 /** One change decides: `wrong` or not. */
 type Pair = (wrong: boolean) => Kernel;

@@ -5,10 +5,9 @@
  * Why: a pass must know which words belong together (a call and its body) and what else could have happened, and
  * both are facts of the run, not of the text.
  */
-import { type Case, REBOOT, choiceOf, choices, follow, word } from '../model/case.ts';
+import { type Case, REBOOT, choiceOf, choices, follow, identity, word } from '../model/case.ts';
 import { type Booted, start } from '../model/design.ts';
 import { type KernelState, reduce } from '../model/machine.ts';
-import { canonical } from '../model/schema.ts';
 import { wordsOf } from './words.ts';
 
 export interface Step {
@@ -53,7 +52,7 @@ export function traceOf(booted: Booted, run: Case, patient: boolean): Trace {
 /** The state as text before each word, and after the last one; equal texts are equal states. */
 export function statesOf(booted: Booted, run: Case, patient: boolean): string[] {
   let kernel: KernelState = start(booted, run.workload);
-  const text = (): string => canonical({ ...kernel, facts: [] });
+  const text = (): string => identity(kernel);
   return [
     text(),
     ...wordsOf(run).map((each) => {

@@ -11,10 +11,11 @@ import { type Booted, type Workload, start } from '../../model/design.ts';
 import { type Blame, type Evidence, type Property, signature } from '../property.ts';
 import { type Run, runs } from './arbitraries.ts';
 import { Learned } from './learned.ts';
+import { joined } from './observer.ts';
 import { Random } from './random.ts';
 import { strategies } from './strategies/index.ts';
 import type { Strategy, WalkStrategy } from './strategies/strategy.ts';
-import { joined, sweep } from './sweep.ts';
+import { sweep } from './sweep.ts';
 import { kernelSystem } from './system.ts';
 import { Walker } from './walk.ts';
 

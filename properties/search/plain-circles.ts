@@ -4,9 +4,8 @@
  *
  * This is the search that is exponential in the number of constraints; it shares no line with streett.ts.
  */
-import { type Choice, choices, choicesOf, opens } from '../../model/case.ts';
+import { type Choice, choices, choicesOf, identity, opens } from '../../model/case.ts';
 import { type KernelState, type Machine, type Open, reduce } from '../../model/machine.ts';
-import { canonical } from '../../model/schema.ts';
 import { getsSomethingDone, isPromised, lineOf, underWay } from '../lasso.ts';
 import type { Constraint } from './streett.ts';
 
@@ -108,7 +107,6 @@ export function accusedPlainly(
   patient: boolean,
   maxStates: number,
 ): ReadonlyMap<string, number> | undefined {
-  const identity = (kernel: KernelState): string => canonical({ ...kernel, facts: [] });
   const numbers = new Map([[identity(boot), 0]]);
   const kernels = [boot];
   const depths = [0];

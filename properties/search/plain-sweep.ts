@@ -2,10 +2,9 @@
  * The plain sweep: breadth first on plain objects, states told apart by their canonical text, every property called
  * directly. Slow and obvious; it is the oracle that the learning sweep is compared with.
  */
-import { choices, opens } from '../../model/case.ts';
+import { choices, identity, opens } from '../../model/case.ts';
 import { type Booted, type Workload, start } from '../../model/design.ts';
-import { type KernelState, reduce } from '../../model/machine.ts';
-import { canonical } from '../../model/schema.ts';
+import { reduce } from '../../model/machine.ts';
 import { waitWitness, witnessesOf } from '../judge.ts';
 import { type Evidence, type Property, signature } from '../property.ts';
 
@@ -26,7 +25,6 @@ export function plainSweep(
   maxStates = 200_000,
 ): PlainSweep {
   const { machine } = booted;
-  const identity = (kernel: KernelState): string => canonical({ ...kernel, facts: [] });
   const first = start(booted, workload);
   const seen = new Map([[identity(first), 0]]);
   const queue = [first];

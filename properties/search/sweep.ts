@@ -63,8 +63,6 @@ export interface Sweep {
   readonly tooWide: readonly string[];
 }
 
-export type { Finding } from './observer.ts';
-export { joined } from './observer.ts';
 export const DEFAULT_MAX_STATES = 5_000_000;
 
 export function sweep(booted: Booted, props: readonly Property[], options: SweepOptions = {}): Sweep {

@@ -14,7 +14,7 @@ import { type Blame, type Evidence, type Property, signature } from '../../prope
 import { Chains } from '../chains.ts';
 import { StepJudges } from '../judges.ts';
 import { Learned, type Turn } from '../learned.ts';
-import { type Finding, joined } from '../sweep.ts';
+import { type Finding, joined } from '../observer.ts';
 import { kernelSystem } from '../system.ts';
 import { type Schedules, schedules } from './schedules.ts';
 
