@@ -36,6 +36,8 @@ export interface Graph<S extends object, F> {
   readonly wayOf: Int32Array;
   /** The words of a shortest way from boot to this state. */
   schedule(state: number): string[];
+  /** States that were looked at. */
+  readonly expanded: number;
   readonly transitions: number;
   /** Steps of the longest shortest way to a state. */
   readonly depth: number;
@@ -139,5 +141,5 @@ export function explore<S extends object, F>(
     if (edges) first[expanded + 1] = transitions;
   }
   const exhausted = expanded === store.count;
-  return { learned, store, first, to, way: ways, wayOf, schedule, transitions, depth, resting, exhausted };
+  return { learned, store, first, to, way: ways, wayOf, schedule, expanded, transitions, depth, resting, exhausted };
 }

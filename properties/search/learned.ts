@@ -65,9 +65,10 @@ export class Learned<S extends object = KernelState, F = Fact> {
   private turnsMade = 0;
   private readonly firstTurns: Turn<F>[] = [];
 
-  constructor(system: System<S, F>) {
+  /** @param salt another number makes other fingerprints of the same states */
+  constructor(system: System<S, F>, salt = 0) {
     this.system = system;
-    this.packing = new Packing(system.schema, system.boot);
+    this.packing = new Packing(system.schema, system.boot, salt);
     this.recorder = new Recorder<S>(this.packing, system.boot);
     this.threads = system.processes;
     this.turns = this.threads.map((thread, threadAt) => this.learnerOf(thread, threadAt));

@@ -5,13 +5,12 @@
  * of each signature is kept, and breadth first shows the nearest first.
  */
 import { REBOOT, word } from '../../model/case.ts';
-import type { Fact, KernelState, Machine } from '../../model/machine.ts';
-import { waitWitness, witnessesOf } from '../judge.ts';
-import { type Blame, type Evidence, type Property, signature } from '../property.ts';
-import { Chains } from './chains.ts';
+import type { Fact, Machine } from '../../model/machine.ts';
+import { type Blame, type Evidence, type Opens, type Property, signature } from '../property.ts';
 import type { ExploreOptions } from './explore.ts';
-import { StepJudges } from './judges.ts';
-import type { Learned, Turn, Way } from './learned.ts';
+import type { StepJudges } from './judges.ts';
+import { Judging, type Told } from './judging.ts';
+import type { Learned, Way } from './learned.ts';
 import { saidWithout } from './reductions/masked.ts';
 import { verifyState } from './verify.ts';
 
@@ -36,8 +35,7 @@ export interface ObserverOptions {
   readonly reduce: boolean;
 }
 
-export class Observer {
-  readonly judges: StepJudges;
+export class Observer implements Told {
   readonly findings = new Map<string, Finding>();
   readonly witnesses = new Set<string>();
   /** Signatures that a reduced search may have hidden. */
@@ -46,18 +44,22 @@ export class Observer {
   private readonly learned: Learned;
   private readonly props: readonly Property[];
   private readonly options: ObserverOptions;
-  private readonly chains: Chains;
-  private readonly evidence = new Map<Property, Map<string, Occasion>>();
-  private readonly met = new Set<Turn | Way>();
+  private readonly judging: Judging;
+  private readonly gathered = new Map<Property, Map<string, Occasion>>();
   private schedule: (state: number) => string[] = () => [];
+  /** What is being judged: a state, or the step that leaves it. */
+  private now = 0;
+  private by: Way | undefined;
 
   constructor(machine: Machine, learned: Learned, props: readonly Property[], options: ObserverOptions) {
     this.machine = machine;
     this.learned = learned;
     this.props = props;
     this.options = options;
-    this.judges = new StepJudges(machine, learned, props);
-    this.chains = new Chains(learned);
+    this.judging = new Judging(machine, learned, props);
+  }
+  get judges(): StepJudges {
+    return this.judging.steps;
   }
 
   /** What to hand to a search. */
@@ -65,11 +67,37 @@ export class Observer {
     begins: (shortest) => {
       this.schedule = shortest;
       if (!this.options.reduce) return; // a reduced search may begin again, knowing more
-      for (const seen of [this.findings, this.witnesses, this.evidence, this.met, this.doubts]) seen.clear();
+      for (const seen of [this.findings, this.witnesses, this.gathered, this.doubts]) seen.clear();
     },
-    state: (state, turns, words, at, resting) => this.state(state, turns, words, at, resting),
-    step: (way, state, words) => this.step(way, state, words),
+    state: (state, turns, words, at, resting) => {
+      const { verifyEvery } = this.options;
+      if (verifyEvery > 0 && state % verifyEvery === 0) verifyState(this.machine, this.learned, words, at);
+      this.now = state;
+      this.by = undefined;
+      this.judging.state(turns, words, at, resting, this);
+    },
+    step: (way, state, words) => {
+      this.now = state;
+      this.by = way;
+      this.judging.step(way, words, this);
+    },
   };
+
+  blame(blame: Blame): void {
+    this.find(blame, () => this.here());
+  }
+  evidence(property: Property, pieces: readonly Evidence[]): void {
+    this.gather(property, pieces, () => this.here());
+  }
+  witness(name: string): void {
+    this.witnesses.add(name);
+  }
+  /** In a search that leaves states out, this state may stand for others in which only some of these wait. */
+  waiting(property: Property, opens: Opens): void {
+    if (!this.options.reduce) return;
+    for (const doubt of saidWithout(opens, (masked) => property.waits?.(masked)) ?? ['too many wait'])
+      this.doubts.add(doubt);
+  }
 
   find(blame: Blame | undefined, at: () => readonly string[], loop?: readonly string[]): void {
     if (!blame || this.findings.has(signature(blame))) return;
@@ -78,7 +106,7 @@ export class Observer {
 
   /** The verdicts of properties that remember, on all that was gathered. */
   conclude(): void {
-    for (const [property, known] of this.evidence) {
+    for (const [property, known] of this.gathered) {
       const verdict = property.concludes?.(known);
       if (verdict) this.find(verdict.blame, () => joined(verdict.keys.map((key) => known.get(key)?.schedule ?? [])));
     }
@@ -89,7 +117,7 @@ export class Observer {
     return {
       findings: [...this.findings.values()],
       witnesses: [...this.witnesses],
-      evidence: [...this.evidence].map(([property, known]) => [property.name, [...known.values()]]),
+      evidence: [...this.gathered].map(([property, known]) => [property.name, [...known.values()]]),
     };
   }
   /** @throws when it judged by a property that is not asked for now */
@@ -103,56 +131,12 @@ export class Observer {
     }
   }
 
-  private state(state: number, turns: readonly Turn[], words: Uint16Array, at: number, resting: boolean): void {
-    const { verifyEvery, reduce } = this.options;
-    if (verifyEvery > 0 && state % verifyEvery === 0) verifyState(this.machine, this.learned, words, at);
-    const here = (): string[] => this.schedule(state);
-    if (this.meet(turns) && this.chains.any(turns)) {
-      const opens = this.chains.opens(turns);
-      for (const { waits } of this.props) {
-        const blame = waits?.(opens);
-        this.find(blame, here);
-        if (!reduce || !blame) continue;
-        for (const doubt of saidWithout(opens, (masked) => waits?.(masked)) ?? ['too many wait'])
-          this.doubts.add(doubt);
-      }
-    }
-    if (!resting) return;
-    const kernel = this.learned.packing.unpack<KernelState>(words, at);
-    for (const property of this.props)
-      if (property.rest) this.find(property.rest(this.machine, kernel, this.chains.opens(turns)), here);
-  }
-
-  private step(way: Way, state: number, words: Uint16Array): void {
-    if (way.facts.length === 0) return;
-    if (!this.met.has(way)) {
-      this.met.add(way);
-      for (const name of witnessesOf(way.facts)) this.witnesses.add(name);
-    }
-    const here = (): string[] => [...this.schedule(state), word(way)];
-    this.judges.judge(
-      way,
-      words,
-      (blame) => this.find(blame, here),
-      (property, pieces) => this.gather(property, pieces, here),
-    );
-  }
-
-  /** Note who waits for what; true when anybody is blocked. */
-  private meet(turns: readonly Turn[]): boolean {
-    let blocked = false;
-    turns.forEach((turn, thread) => {
-      if (turn.open.kind !== 'blocked') return;
-      blocked = true;
-      if (this.met.has(turn)) return;
-      this.met.add(turn);
-      this.witnesses.add(waitWitness(this.learned.threads[thread] as string, turn.open.wait.object));
-    });
-    return blocked;
+  private here(): string[] {
+    return [...this.schedule(this.now), ...(this.by ? [word(this.by)] : [])];
   }
   private gather(property: Property, pieces: readonly Evidence[], at: () => readonly string[]): void {
-    const known = this.evidence.get(property) ?? new Map<string, Occasion>();
-    this.evidence.set(property, known);
+    const known = this.gathered.get(property) ?? new Map<string, Occasion>();
+    this.gathered.set(property, known);
     for (const piece of pieces) if (!known.has(piece.key)) known.set(piece.key, { ...piece, schedule: at() });
   }
 }

@@ -55,9 +55,12 @@ export class Packing {
   readonly schema: Schema;
   /** Numbers that a state takes; even, so that states can be copied and compared two slots at a time. */
   readonly width: number;
+  private readonly salt: number;
 
-  constructor(schema: Schema, boot: object) {
+  /** @param salt another number makes other fingerprints of the same states */
+  constructor(schema: Schema, boot: object, salt = 0) {
     this.schema = schema;
+    this.salt = Math.imul(salt, 0x9e3779b1);
     this.slots = slotsOf(schema, boot as Values);
     this.width = this.slots.length + (this.slots.length % 2);
     this.slotAt = new Map(this.slots.map(({ path }, at) => [path.join('\0'), at]));
@@ -106,7 +109,7 @@ export class Packing {
     const texts = (this.fields[slot] as Interned).texts;
     if (id >= known.length) {
       const path = (this.slots[slot] as Slot).path.join('\0');
-      known = Int32Array.from(texts, (text) => hash(`${path}\0${text}`, seed));
+      known = Int32Array.from(texts, (text) => hash(`${path}\0${text}`, seed ^ this.salt));
       lane[slot] = known;
     }
     return known[id] as number;

@@ -31,6 +31,8 @@ export interface SweepOptions {
   readonly reduce?: boolean;
   /** Search with another memory, with limits, from a checkpoint: see storage/breadth.ts. Not together with `reduce`. */
   readonly search?: SweepSearch;
+  /** Another number makes other fingerprints of the same states. */
+  readonly salt?: number;
   /** Called now and then with the number of states found and expanded. */
   readonly progress?: (states: number, expanded: number) => void;
 }
@@ -41,6 +43,8 @@ export type SweepSearch = (
 ) => Found<KernelState, Fact>;
 export interface Sweep {
   readonly states: number;
+  /** States that were looked at; fewer than were found when a limit ended the search. */
+  readonly expanded: number;
   readonly transitions: number;
   /** Steps of the longest shortest way to a state. */
   readonly depth: number;
@@ -65,10 +69,25 @@ export interface Sweep {
 
 export const DEFAULT_MAX_STATES = 5_000_000;
 
+/** Why a search that keeps no edges cannot decide all of these properties, or nothing. */
+export function blindTo(props: readonly Property[]): string | undefined {
+  const names = props.filter(({ circle }) => circle !== undefined).map(({ name }) => name);
+  return names.length === 0
+    ? undefined
+    : `fair circles were not looked for (${names.join(', ')}): only the storage "full" keeps the edges between states`;
+}
+
 export function sweep(booted: Booted, props: readonly Property[], options: SweepOptions = {}): Sweep {
   const { machine } = booted;
-  const { maxStates = DEFAULT_MAX_STATES, patient = true, verifyEvery = 0, reduce = false, progress } = options;
-  const learned = new Learned(kernelSystem(machine));
+  const {
+    maxStates = DEFAULT_MAX_STATES,
+    patient = true,
+    verifyEvery = 0,
+    reduce = false,
+    salt = 0,
+    progress,
+  } = options;
+  const learned = new Learned(kernelSystem(machine), salt);
   const observer = new Observer(machine, learned, props, { verifyEvery, reduce });
   const { findings, witnesses, doubts } = observer;
   const from = learned.packing.pack(start(booted, options.workload ?? booted.workload));
@@ -109,12 +128,13 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
     for (const { circle, stem, loop } of fairCircles(machine, graph, patient))
       for (const property of props) observer.find(property.circle?.(circle), () => stem, loop);
   const held = graph && circles && !refused && patient ? heldBack(graph) : undefined;
-  const blind = found && circles && !graph ? 'fair circles are looked for only in the mode full' : undefined;
+  const blind = found && !graph ? blindTo(props) : undefined;
   const why = !search.exhausted
     ? (found?.why ?? `stopped after ${search.states} states`)
     : (blind ?? (held && `a loop holds ${held}'s time back for ever; search with timers at any time`));
   return {
     states: search.states,
+    expanded: search.expanded,
     transitions: search.transitions,
     depth: search.depth,
     complete: why === undefined,

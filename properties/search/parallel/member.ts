@@ -37,6 +37,9 @@ export interface Expanded {
   readonly sights: readonly Sight[];
   /** Bytes that are this worker's own. */
   readonly bytes: number;
+  /** Combinations that it has learned, and what reads too widely to be learned in full. */
+  readonly learned: number;
+  readonly tooWide: readonly string[];
 }
 /** What can be asked of a worker; in the same process at once, in another thread with a promise of the answer. */
 export interface Worker {
@@ -129,7 +132,8 @@ export class Member<S extends object, F> implements Worker {
     const sights = [...this.sights.values()];
     this.expanded = this.transitions = this.resting = 0;
     this.sights.clear();
-    return { full, expanded, transitions, resting, sights, bytes: this.levels.bytes };
+    const { leaves: learned, tooWide } = this.learned;
+    return { full, expanded, transitions, resting, sights, bytes: this.levels.bytes, learned, tooWide };
   }
 
   /** @returns whether the table took everything */

@@ -46,7 +46,12 @@ function crew(system: () => Any, workers: number, watch?: WatchOf, mix = () => 0
     return hand(new Member(learned, from, true, watch?.(learned)), mix);
   });
 }
-const size = ({ states, transitions, depth, resting }: Omit<Together, 'sights'>): object => ({
+const size = ({
+  states,
+  transitions,
+  depth,
+  resting,
+}: Pick<Together, 'states' | 'transitions' | 'depth' | 'resting'>): object => ({
   states,
   transitions,
   depth,
@@ -54,7 +59,7 @@ const size = ({ states, transitions, depth, resting }: Omit<Together, 'sights'>)
 });
 function exact(system: Any): object {
   const graph = explore(...opened(system), { ...ALL, patient: true, edges: false });
-  return size({ ...graph, states: graph.store.count, expanded: 0, bytes: 0 });
+  return size({ ...graph, states: graph.store.count });
 }
 /** Numbers in an order of their own. */
 const mixing = (seed: number) => {

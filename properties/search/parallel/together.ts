@@ -20,6 +20,9 @@ export type DeepSight = Sight & { /** Steps from the start to the state. */ read
 export interface Together extends Omit<Found<object, never>, 'graph'> {
   /** The first sight of each name, in the order of depth, then of names. */
   readonly sights: readonly DeepSight[];
+  /** The most combinations that one worker learned, and what read too widely to be learned in full. */
+  readonly learned: number;
+  readonly tooWide: readonly string[];
 }
 export interface TogetherOptions extends Limits {
   /** States to make room for at once. */
@@ -59,6 +62,8 @@ class Common {
   private transitions = 0;
   private resting = 0;
   private readonly sights = new Map<string, DeepSight>();
+  private learned = 0;
+  private readonly tooWide = new Set<string>();
 
   constructor(hands: readonly Hand[], options: TogetherOptions) {
     this.hands = hands;
@@ -89,6 +94,8 @@ class Common {
         says: `a state was left out with a probability of at most ${odds(omission(states))}`,
       },
       sights: [...this.sights.values()].sort((a, b) => a.depth - b.depth || (a.name < b.name ? -1 : 1)),
+      learned: this.learned,
+      tooWide: [...this.tooWide].sort(),
     };
   }
 
@@ -137,6 +144,8 @@ class Common {
     this.transitions += done.transitions;
     this.resting += done.resting;
     this.bytes[nth] = done.bytes;
+    this.learned = Math.max(this.learned, done.learned);
+    for (const name of done.tooWide) this.tooWide.add(name);
     for (const sight of done.sights) {
       const other = seen.get(sight.name);
       seen.set(sight.name, other ? smaller(other, sight) : sight);

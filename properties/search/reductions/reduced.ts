@@ -55,6 +55,8 @@ export interface ReducedOptions<F> {
 export interface Reduced {
   /** States kept in the last round. */
   readonly states: number;
+  /** Of these, how many were expanded: all, unless a limit ended the search. */
+  readonly expanded: number;
   /** States looked at in the last round, those on straight roads as often as they were passed. */
   readonly visited: number;
   readonly transitions: number;
@@ -97,9 +99,10 @@ export function reduced<S extends object, F>(
       continue;
     }
     if (exhausted && !blind && (version() !== before || learned.tooWide.length > 0)) continue;
-    const { visited, transitions, depth, resting, cyclic, bytes } = round;
+    const { expanded, visited, transitions, depth, resting, cyclic, bytes } = round;
     return {
       states: round.count,
+      expanded,
       visited,
       transitions,
       depth,
@@ -114,6 +117,7 @@ export function reduced<S extends object, F>(
 }
 
 class Round<S extends object, F> {
+  expanded = 0;
   visited = 0;
   transitions = 0;
   depth = 0;
@@ -187,8 +191,9 @@ class Round<S extends object, F> {
       this.look(NONE, 0),
       undefined,
     );
-    for (let expanded = 0; ; ) {
-      for (; expanded < this.store.count; expanded += 1) {
+    for (;;) {
+      for (; this.expanded < this.store.count; this.expanded += 1) {
+        const { expanded } = this;
         if (this.store.count > maxStates) return false;
         if (this.options.progress && expanded % PROGRESS_EVERY === 0) this.options.progress(this.store.count, expanded);
         this.expand(expanded);
