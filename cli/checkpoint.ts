@@ -43,17 +43,20 @@ export function readCheckpoint(path: string, about: About): Snapshot {
  * What to call between two levels: writes a checkpoint when the last one is older than `seconds`. A disk that does not
  * take it costs the checkpoint, not the search.
  * @param warn told once when a checkpoint could not be written
+ * @param stopped asked each time: then one is written at once, and the search ends
  */
 export function checkpointEvery(
   seconds: number,
   path: string,
   about: About,
   warn: (line: string) => void,
-): (snapshot: () => Snapshot) => undefined {
+  stopped: () => boolean = () => false,
+): (snapshot: () => Snapshot) => string | undefined {
   let written = performance.now();
   let warned = false;
   return (snapshot) => {
-    if (performance.now() - written < seconds * 1000) return undefined;
+    const stop = stopped();
+    if (!stop && performance.now() - written < seconds * 1000) return undefined;
     try {
       writeCheckpoint(path, about, snapshot());
       warned = false;
@@ -62,6 +65,6 @@ export function checkpointEvery(
       warned = true;
     }
     written = performance.now();
-    return undefined;
+    return stop ? 'it was interrupted' : undefined;
   };
 }

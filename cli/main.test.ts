@@ -195,7 +195,7 @@ describe('check', () => {
     expect(good.said).toContain('no-deadlock (circle of mutex) in 2 words');
     const cut = await run('check', 'canary-abba', '-k', 'order=same', '--max-states', '5', '--workers', '0');
     expect(cut.status).toBe(1);
-    expect(cut.said).toContain('not every state was searched, so nothing is acquitted');
+    expect(cut.said).toContain('not everything was searched, so nothing is acquitted');
   });
   test("a user's own design without expectations fails when something is broken, and only then", async () => {
     const driver = put('my-driver.ts', DRIVER);

@@ -9,7 +9,8 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Piscina } from 'piscina';
-import { type Counters, type Results, type Task, add, countOf, newCounters, work } from './tasks.ts';
+import { type Results, type Task, work } from './tasks/index.ts';
+import { type Counters, add, countOf, newCounters } from './tasks/task.ts';
 
 export interface Pool {
   readonly counters: Counters;
@@ -34,7 +35,7 @@ export function openPool(workers: number): Pool {
     counters,
     size: workers,
     async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<Results[K]> {
-      const cut = task.kind === 'fuzz' ? {} : { signal: ending.signal };
+      const cut = endsByItself(task) ? {} : { signal: ending.signal };
       const answer: unknown = workers === 0 || mustStay(task) ? await inTurn(task) : await threads().run(task, cut);
       return answer as Results[K];
     },
@@ -56,6 +57,10 @@ export function openPool(workers: number): Pool {
     close: async () => piscina?.destroy(),
   };
 }
+
+/** Asked to stop, these come to an end with what they have; everything else is cut short. */
+const endsByItself = (task: Task): boolean =>
+  task.kind === 'fuzz' || (task.kind === 'sweep' && task.checkpoint !== undefined);
 
 const FROM_SOURCES = extname(import.meta.url) === '.ts';
 /** tsx does not nest: a worker that runs our own sources under it cannot load a user's file with it. */

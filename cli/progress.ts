@@ -7,9 +7,9 @@ export class Progress {
   private readonly timer: NodeJS.Timeout;
   private readonly terminal: Terminal;
 
-  constructor(terminal: Terminal, line: () => string) {
+  constructor(terminal: Terminal, line: () => string, every = EVERY_MS) {
     this.terminal = terminal;
-    this.timer = setInterval(() => terminal.progress(line()), EVERY_MS);
+    this.timer = setInterval(() => terminal.progress(line()), every);
     this.timer.unref();
   }
   end(): void {

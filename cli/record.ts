@@ -5,7 +5,7 @@ import { type Entry, FORMAT, programsOf } from '../corpus/entry.ts';
 import type { Case } from '../model/case.ts';
 import type { Booted } from '../model/design.ts';
 import type { Blame } from '../properties/property.ts';
-import type { SweepDone } from './tasks.ts';
+import type { SweepDone } from './tasks/sweep.ts';
 
 const common = (booted: Booted) => ({
   format: FORMAT as 1,

@@ -4,31 +4,37 @@
  * An acquittal counts only when the whole bounded space was searched and the dangerous situations were seen in it; a
  * design without expectations passes when nothing is found.
  */
+import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
 import { ensureWritable, saveEntry } from '../../corpus/store.ts';
-import { type Booted, type Expectation, expected, showKnobs } from '../../model/design.ts';
-import { type Property, signature } from '../../properties/property.ts';
+import { expected } from '../../model/design.ts';
+import type { Property } from '../../properties/property.ts';
 import { DEFAULT_MAX_STATES } from '../../properties/search/sweep.ts';
+import { tables } from '../../reports/index.ts';
+import { type Row, grouped } from '../../reports/row.ts';
+import { type Checked, held, jsonOf, rowFor, textOf } from '../checked.ts';
 import { type Setting, bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
 import { asTyped, defaultOut } from '../files.ts';
+import { estimateText, schedulesText } from '../foreseen.ts';
+import { InOrder } from '../in-order.ts';
 import { hearInterrupts } from '../interrupt.ts';
 import { knobsOption, outOption, propertyOption, verboseOption, wholeNumber, workersOption } from '../options.ts';
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
-import { tables } from '../../reports/index.ts';
-import { type Row, grouped, rowOf } from '../../reports/row.ts';
-import { Progress, took } from '../progress.ts';
+import { Progress } from '../progress.ts';
 import { acquittedEntry, convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
-import { storyOf } from '../retell.ts';
-import { type SweepDone, caseAt, countOf } from '../tasks.ts';
+import { type SearchOptions, addSearchOptions, refuseCombinations } from '../search-options.ts';
+import type { SchedulesDone } from '../tasks/schedules.ts';
+import type { SweepDone } from '../tasks/sweep.ts';
+import { caseAt, countOf } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
 const PROOF_STATES = 500_000;
 
-interface Options {
+interface Options extends SearchOptions {
   readonly all: boolean;
   readonly knobs?: readonly string[];
   readonly property?: readonly string[];
@@ -38,12 +44,13 @@ interface Options {
   readonly save: boolean;
   readonly out?: string;
   readonly table?: string;
+  readonly json: boolean;
   readonly workers: number;
   readonly verbose: boolean;
 }
 
 export function addCheck(program: Command, terminal: Terminal, finish: (status: number) => void): void {
-  program
+  const command = program
     .command('check')
     .summary('search every state of a design')
     .description(
@@ -55,8 +62,8 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
     .addOption(propertyOption())
     .option(
       '--max-states <n>',
-      'stop after this many states of a setting',
-      wholeNumber(1, 100_000_000),
+      'stop after this many states of a setting; of schedules, after this many steps',
+      wholeNumber(1, 1_000_000_000),
       DEFAULT_MAX_STATES,
     )
     .option('--verify <n>', 'replay every n-th state on plain objects and compare; 0 never', wholeNumber(0), 0)
@@ -64,7 +71,8 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
       new Option('--timers <when>', 'when timers may fire: when nothing fair can move, or at any time')
         .choices(['patient', 'any'])
         .default('patient'),
-    )
+    );
+  addSearchOptions(command)
     .option('--save', 'write every counterexample and every acquittal to the corpus', false)
     .addOption(outOption('where --save writes (default: the corpus)'))
     .addOption(
@@ -73,9 +81,27 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
         `print only a table of the verdicts: ${tables.map(({ name }) => name).join(' or ')}`,
       ),
     )
+    .addOption(new Option('--json', 'print one line of JSON for every setting and every second').default(false))
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of every conviction, and list the witnesses'))
     .action(async (designs: readonly string[], options: Options) => finish(await checking(designs, options, terminal)));
+}
+
+/** One run of the command. */
+interface Run {
+  readonly options: Options;
+  readonly pool: Pool;
+  readonly properties: readonly Property[];
+  readonly out: string;
+  readonly terminal: Terminal;
+  /** The only setting asked for: then its story is what was asked for, and all threads are for it. */
+  readonly alone: boolean;
+}
+/** What came of one setting: a text to print, a row for a table, and whether it is as it should be. */
+interface Came {
+  readonly odd: boolean;
+  readonly text: string;
+  readonly row?: Row;
 }
 
 async function checking(names: readonly string[], options: Options, terminal: Terminal): Promise<number> {
@@ -93,8 +119,10 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     throw refusal(
       `unknown table format "${oneLine(options.table)}"; there are: ${tables.map(({ name }) => name).join(', ')}`,
     );
+  if (table && options.json) throw refusal('--table and --json are two ways to print the same; choose one');
   if (options.save && options.timers !== 'patient')
     throw refusal('--save keeps what holds in patient time; leave out --timers any');
+  refuseCombinations(options, { settings: settings.length, saves: options.save, verifies: options.verify > 0 });
   const out =
     options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   if (options.save) heeding(() => ensureWritable(out));
@@ -102,29 +130,31 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const pool = openPool(options.workers);
   const interrupts = hearInterrupts(() => {
     pool.stop();
-    terminal.warn('stopped; the settings above are done, the others are not');
+    terminal.warn(
+      options.checkpoint === undefined
+        ? 'stopped; the settings above are done, the others are not'
+        : `stopping at the end of this level; the same command goes on from ${asTyped(options.checkpoint)}`,
+    );
   });
   let finished = 0;
-  const progress = new Progress(
-    terminal,
-    () => `checking: ${finished}/${settings.length} settings, ${grouped(countOf(pool.counters, 'states'))} states`,
-  );
+  const states = (): number => countOf(pool.counters, 'states');
+  const line = (): string =>
+    `checking: ${finished}/${settings.length} settings, ${grouped(states())} ${options.schedules ? 'steps' : 'states'}`;
+  const event = (): string =>
+    JSON.stringify({ event: 'progress', settings: settings.length, finished, states: states() });
+  const progress = options.json
+    ? new Progress({ ...terminal, progress: (text) => text && terminal.say(text) }, event, 1000)
+    : new Progress(terminal, line);
+  const run: Run = { options, pool, properties, out, terminal, alone: settings.length === 1 };
   let odd = 0;
   const rows: Row[] = [];
   try {
     const inOrder = new InOrder();
     await pool.each(settings.entries(), async ([at, setting]) => {
-      const report = await checkOne(setting, {
-        options,
-        pool,
-        properties,
-        out,
-        terminal,
-        alone: settings.length === 1,
-      });
+      const came = await (options.estimate ? estimateOne : options.schedules ? scheduleOne : checkOne)(setting, run);
       finished += 1;
-      if (report.odd) odd += 1;
-      inOrder.say(at, () => (table ? rows.push(report.row) : terminal.say(report.text)));
+      if (came.odd) odd += 1;
+      inOrder.say(at, () => (table && came.row ? rows.push(came.row) : terminal.say(came.text)));
     });
   } catch (error) {
     if (!pool.stopped) throw error;
@@ -134,136 +164,103 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     await pool.close();
   }
   if (interrupts.happened) return INTERRUPTED;
+  const done = { settings: settings.length, odd };
   if (table) terminal.say(table.render(rows, terminal.look).trimEnd());
-  else if (settings.length > 1)
+  else if (options.json) terminal.say(JSON.stringify({ event: 'done', ...done }));
+  else if (settings.length > 1 && !options.estimate)
     terminal.say(`${settings.length} settings, ${settings.length - odd} as they should be, ${odd} not`);
   return odd > 0 ? 1 : 0;
 }
 
-/** Workers finish in any order; people read in one. */
-class InOrder {
-  private readonly waiting = new Map<number, () => void>();
-  private next = 0;
-
-  say(at: number, speak: () => void): void {
-    this.waiting.set(at, speak);
-    for (let ready = this.waiting.get(this.next); ready; ready = this.waiting.get(this.next)) {
-      this.waiting.delete(this.next);
-      this.next += 1;
-      ready();
-    }
-  }
-}
-
-interface Checking {
-  readonly options: Options;
-  readonly pool: Pool;
-  readonly properties: readonly Property[];
-  readonly out: string;
-  readonly terminal: Terminal;
-  /** The only setting asked for: then its story is what was asked for. */
-  readonly alone: boolean;
-}
-
-async function checkOne(setting: Setting, checking: Checking): Promise<{ odd: boolean; text: string; row: Row }> {
-  const { options, pool, properties, terminal } = checking;
-  const { paint } = terminal.look;
+async function checkOne(setting: Setting, run: Run): Promise<Came> {
+  const { options, pool, properties, terminal, alone } = run;
   const started = Date.now();
   const booted = await bootSetting(setting);
+  const patient = options.timers === 'patient';
+  const common = { setting, properties: properties.map(({ name }) => name), counters: pool.counters, patient };
+  const { storage, order, memory, reduce, checkpoint, maxStates } = options;
   const swept = await pool.run<'sweep'>({
-    kind: 'sweep',
-    setting,
-    properties: properties.map(({ name }) => name),
-    counters: pool.counters,
-    maxStates: options.maxStates,
-    verifyEvery: options.verify,
-    patient: options.timers === 'patient',
+    ...{ kind: 'sweep', ...common, maxStates, reduce, verifyEvery: options.verify },
+    how: { storage, order, ...(memory === undefined ? {} : { maxBytes: memory }) },
+    ...(checkpoint === undefined ? {} : { checkpoint: resolve(checkpoint) }),
+    threads: alone ? pool.size : 1,
   });
-  const lines: string[] = [];
-  const { verdict, oddities } = held(booted, swept, properties);
-  const odd = oddities.length > 0;
-  lines.push(
-    `${paint('name', setting.design)} ${showKnobs(setting.knobs)}: ${paint(odd ? 'bad' : 'good', verdict)}  ${paint('dim', `${grouped(swept.states)} states, depth ${swept.depth}, ${swept.witnesses.length} witnesses, ${took(Date.now() - started)}`)}`,
+  const repeatable = swept.expanded === swept.states;
+  const audit =
+    options.audit && repeatable
+      ? await pool.run<'audit'>({ kind: 'audit', ...common, reduced: reduce, verdict: swept })
+      : undefined;
+  const spin = options.spin !== undefined ? await pool.run<'spin'>({ kind: 'spin', ...common, maxStates }) : undefined;
+  if (spin && typeof options.spin === 'string') heeding(() => writeFileSync(options.spin as string, spin.promela));
+  const checked: Checked = {
+    ...{ setting, booted, swept, milliseconds: Date.now() - started },
+    ...(audit ? { audit } : {}),
+    ...(spin ? { spin } : {}),
+    saved: options.save ? await save(setting, swept, run) : [],
+  };
+  const odd = held(checked, properties).oddities.length > 0 || (options.audit && !repeatable);
+  const tells = alone || options.verbose;
+  const text = options.json
+    ? jsonOf(checked, properties)
+    : textOf(checked, properties, { tells, verbose: options.verbose, patient }, terminal);
+  return { odd, text, row: rowFor(checked) };
+}
+
+async function estimateOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {
+  const patient = options.timers === 'patient';
+  const names = properties.map(({ name }) => name);
+  const done = await pool.run<'estimate'>({
+    kind: 'estimate',
+    setting,
+    properties: names,
+    counters: pool.counters,
+    patient,
+  });
+  const { design, knobs } = setting;
+  const text = options.json
+    ? JSON.stringify({ event: 'estimate', design, knobs, ...done })
+    : estimateText(setting, done, terminal);
+  return { odd: false, text };
+}
+
+async function scheduleOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {
+  const patient = options.timers === 'patient';
+  const names = properties.map(({ name }) => name);
+  const done = await pool.run<'schedules'>({
+    kind: 'schedules',
+    maxSteps: options.maxStates,
+    setting,
+    properties: names,
+    counters: pool.counters,
+    patient,
+  });
+  const { design, knobs } = setting;
+  const { finals, ...rest } = done;
+  const text = options.json
+    ? JSON.stringify({ event: 'schedules', design, knobs, finals: finals.size, ...rest })
+    : schedulesText(setting, done, terminal);
+  return { odd: await surprises(setting, done), text };
+}
+/** Does what these schedules show contradict what the design expects? What is not decided contradicts nothing. */
+async function surprises(setting: Setting, { findings, decided }: SchedulesDone): Promise<boolean> {
+  const { design, knobs } = await bootSetting(setting);
+  const expectation = expected(design, knobs);
+  const found = new Set<string>(findings.map(({ blame }) => blame.property));
+  if (findings.some(({ confirmed }) => !confirmed)) return true;
+  if (!expectation) return design.expect.length === 0 && found.size > 0;
+  const { convicts = [], spares = [], acquits } = expectation;
+  return (
+    (acquits === true && found.size > 0) ||
+    spares.some((name) => found.has(name)) ||
+    convicts.some((name) => decided.includes(name) && !found.has(name))
   );
-  for (const { blame, schedule, loop, confirmed } of swept.findings)
-    lines.push(
-      `  ${signature(blame)} in ${schedule.length}${loop ? ` + ${loop.length} for ever` : ''} words: ${blame.what}${confirmed ? '' : paint('bad', ' (the plain reducer does not say so: please report this)')}`,
-    );
-  for (const oddity of oddities) lines.push(`  ${paint('bad', oddity)}`);
-  if (options.verbose) {
-    lines.push(`  seen: ${swept.witnesses.join('; ') || 'nothing'}`);
-    lines.push(`  learned: ${grouped(swept.learned)} combinations`);
-    for (const name of swept.tooWide) lines.push(`  reads too widely to be learned in full: ${name}`);
-  }
-  if (checking.alone || options.verbose)
-    for (const finding of swept.findings) {
-      const run = caseAt(setting, booted.workload, finding);
-      lines.push('', storyOf(booted, run, properties, finding.blame, terminal.look, options.timers === 'patient'), '');
-    }
-  if (options.save)
-    for (const path of await save(setting, booted, swept, checking))
-      lines.push(paint('dim', `  saved ${asTyped(path)}`));
-  return { odd, text: lines.join('\n'), row: rowOf(booted, { ...swept, witnesses: new Set(swept.witnesses) }) };
-}
-
-/** The verdict in words, and everything that is not as it should be. */
-function held(
-  booted: Booted,
-  swept: SweepDone,
-  properties: readonly Property[],
-): { verdict: string; oddities: string[] } {
-  const expectation = expected(booted.design, booted.knobs);
-  const judged = new Set<string>(properties.map(({ name }) => name));
-  const found = new Set<string>(swept.findings.map(({ blame }) => blame.property));
-  const oddities = swept.findings
-    .filter(({ confirmed }) => !confirmed)
-    .map(({ blame }) => `not confirmed: ${signature(blame)}`);
-  const searched = swept.complete
-    ? 'nothing found'
-    : `nothing found so far: the search stopped at ${grouped(swept.states)} states`;
-  const verdict = found.size > 0 ? `convicted` : searched;
-  if (!expectation) {
-    const without = booted.design.expect.length === 0;
-    if (without && found.size > 0) return { verdict, oddities: [...oddities, 'something is broken'] };
-    if (without && !swept.complete) oddities.push('not every state was searched');
-    return { verdict: without ? verdict : `${verdict} (an open question)`, oddities };
-  }
-  oddities.push(...differences(expectation, swept, found, judged));
-  return { verdict: `${verdict}, ${oddities.length === 0 ? 'as expected' : 'NOT as expected'}`, oddities };
-}
-
-function differences(
-  expectation: Expectation,
-  swept: SweepDone,
-  found: ReadonlySet<string>,
-  judged: ReadonlySet<string>,
-): string[] {
-  const { convicts = [], spares = [], acquits, witnesses = [] } = expectation;
-  const acquitted = acquits === true || convicts.length === 0;
-  return [
-    ...convicts
-      .filter((property) => judged.has(property) && !found.has(property))
-      .map((property) => `${property} was expected and not found`),
-    ...spares.filter((property) => found.has(property)).map((property) => `${property} was not expected`),
-    ...(acquits ? [...found].map((property) => `nothing was expected, but ${property} is broken`) : []),
-    ...(acquitted && found.size === 0 && !swept.complete
-      ? ['not every state was searched, so nothing is acquitted']
-      : []),
-    ...witnesses
-      .filter((witness) => !swept.witnesses.includes(witness))
-      .map((witness) => `it was never seen that: ${witness}`),
-  ];
 }
 
 /** Write every counterexample, shrunk where breadth first alone does not make it minimal, or the acquittal. */
-async function save(
-  setting: Setting,
-  booted: Booted,
-  swept: SweepDone,
-  { pool, properties, out }: Checking,
-): Promise<string[]> {
+async function save(setting: Setting, swept: SweepDone, { pool, properties, out }: Run): Promise<string[]> {
+  const booted = await bootSetting(setting);
   if (swept.findings.length === 0)
-    return swept.complete ? [heeding(() => saveEntry(out, acquittedEntry(booted, swept)))] : [];
+    return swept.complete ? [asTyped(heeding(() => saveEntry(out, acquittedEntry(booted, swept))))] : [];
   const paths: string[] = [];
   for (const finding of swept.findings) {
     const { blame } = finding;
@@ -278,7 +275,7 @@ async function save(
       maxStates: PROOF_STATES,
     });
     const found = { by: 'sweep', shortest: shrunk.shortest } as const;
-    paths.push(heeding(() => saveEntry(out, convictedEntry(booted, shrunk.run, blame, found))));
+    paths.push(asTyped(heeding(() => saveEntry(out, convictedEntry(booted, shrunk.run, blame, found)))));
   }
   return paths;
 }

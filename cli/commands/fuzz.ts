@@ -44,7 +44,8 @@ import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
 import type { Terminal } from '../terminal.ts';
-import { type FuzzDone, countOf } from '../tasks.ts';
+import type { FuzzDone } from '../tasks/fuzz.ts';
+import { countOf } from '../tasks/task.ts';
 import { type Searched, fuzzTable } from '../verdicts.ts';
 
 /** Steps of all settings together: about a minute on two cores, however many designs there are. */

@@ -51,7 +51,7 @@ const lengths = ({ findings, ...rest }: Sweep): unknown => ({
   ...(told({ ...rest, findings: [], why: '' }) as object),
   findings: findings
     .filter(({ loop }) => !loop)
-    .map(({ blame, schedule }) => [signature(blame), blame.property === 'lock-order' ? 0 : schedule.length])
+    .map(({ blame, schedule }) => `${signature(blame)} ${blame.property === 'lock-order' ? '' : schedule.length}`)
     .sort(),
 });
 

@@ -28,6 +28,8 @@ export interface JudgedOptions {
    * but a verdict that depends on more than the step reads may be missed.
    */
   readonly asMet?: boolean;
+  /** Called now and then with the number of steps. */
+  readonly progress?: (steps: number) => void;
 }
 export interface JudgedSchedules extends Schedules {
   /** One of each signature, with the first schedule it was found in: not the shortest. */
@@ -42,13 +44,14 @@ export interface JudgedSchedules extends Schedules {
 
 const DEFAULT_MAX_DEPTH = 10_000;
 const DEFAULT_MAX_STEPS = 10_000_000;
+const PROGRESS_EVERY = 16_384;
 
 export function judgedSchedules(
   booted: Booted,
   props: readonly Property[],
   options: JudgedOptions = {},
 ): JudgedSchedules {
-  const { workload = booted.workload, patient = true, asMet = false } = options;
+  const { workload = booted.workload, patient = true, asMet = false, progress } = options;
   const { maxDepth = DEFAULT_MAX_DEPTH, maxSteps = DEFAULT_MAX_STEPS } = options;
   const { machine } = booted;
   const learned = new Learned(kernelSystem(machine));
@@ -60,6 +63,7 @@ export function judgedSchedules(
   const find = (blame: Blame | undefined, schedule: () => string[]): void => {
     if (blame && !findings.has(signature(blame))) findings.set(signature(blame), { blame, schedule: schedule() });
   };
+  let steps = 0;
   const rested = new Set<string>();
   const rest = (turns: readonly Turn[], words: Uint16Array, schedule: () => string[]): void => {
     const state = words.join();
@@ -83,6 +87,8 @@ export function judgedSchedules(
       for (const property of props) find(property.waits?.(opens), schedule);
     },
     step(way, words, schedule) {
+      steps += 1;
+      if (steps % PROGRESS_EVERY === 0) progress?.(steps);
       if (way.facts.length === 0) return;
       for (const name of witnessesOf(way.facts)) witnesses.add(name);
       judges.judge(

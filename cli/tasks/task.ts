@@ -1,0 +1,56 @@
+/** What all tasks have in common: who is asked about, and the counters that whoever waits for them can read. */
+import type { Case } from '../../model/case.ts';
+import type { Booted } from '../../model/design.ts';
+import { judge } from '../../properties/judge.ts';
+import { type Property, signature } from '../../properties/property.ts';
+import type { Finding } from '../../properties/search/observer.ts';
+import type { Setting } from '../designs.ts';
+
+/** Counters that all workers share with whoever waits for them. */
+const COUNTERS = ['stop', 'runs', 'steps', 'states'] as const;
+export type Counter = (typeof COUNTERS)[number];
+export type Counters = BigInt64Array<SharedArrayBuffer>;
+export const newCounters = (): Counters => new BigInt64Array(new SharedArrayBuffer(8 * COUNTERS.length));
+export const countOf = (counters: Counters, counter: Counter): number =>
+  Number(Atomics.load(counters, COUNTERS.indexOf(counter)));
+export const add = (counters: Counters, counter: Counter, more: number): void => {
+  Atomics.add(counters, COUNTERS.indexOf(counter), BigInt(more));
+};
+/** Add to the common counter of states, given how many of one search there are. */
+export function counting(counters: Counters): (states: number) => void {
+  let counted = 0;
+  return (states) => {
+    add(counters, 'states', states - counted);
+    counted = states;
+  };
+}
+
+export interface Common {
+  readonly setting: Setting;
+  readonly properties: readonly string[];
+  readonly counters: Counters;
+}
+
+/** What a search found at a setting, as a case. */
+export const caseAt = (
+  { design, knobs }: Pick<Setting, 'design' | 'knobs'>,
+  workload: Case['workload'],
+  { schedule, loop }: Pick<Finding, 'schedule' | 'loop'>,
+): Case => ({ design, knobs, workload, schedule, ...(loop ? { loop } : {}) });
+
+/** A counterexample, and whether the plain reducer says the same of it. */
+export type Confirmed = Finding & { readonly confirmed: boolean };
+/** Each counterexample with the word of the plain reducer. */
+export const confirmedBy = (
+  booted: Booted,
+  setting: Setting,
+  findings: readonly Finding[],
+  props: readonly Property[],
+  patient: boolean,
+): readonly Confirmed[] =>
+  findings.map((finding) => ({
+    ...finding,
+    confirmed: judge(booted, caseAt(setting, booted.workload, finding), props, patient).verdicts.some(
+      ({ blame }) => signature(blame) === signature(finding.blame),
+    ),
+  }));
