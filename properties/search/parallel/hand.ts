@@ -2,18 +2,12 @@
 import type { Worker } from './member.ts';
 import type { Hand } from './together.ts';
 
-export function handOf(worker: Worker): Hand {
-  const ask =
-    <G extends unknown[], R>(what: (...given: G) => R) =>
-    async (...given: G): Promise<R> =>
-      what.apply(worker, given);
-  return {
-    use: ask(worker.use),
-    move: ask(worker.move),
-    begin: ask(worker.begin),
-    expand: ask(worker.expand),
-    turn: ask(worker.turn),
-    give: ask(worker.give),
-    take: ask(worker.take),
-  };
-}
+export const handOf = (worker: Worker): Hand => ({
+  use: async (...given) => worker.use(...given),
+  move: async (...given) => worker.move(...given),
+  begin: async () => worker.begin(),
+  expand: async (known) => worker.expand(known),
+  turn: async () => worker.turn(),
+  give: async (...given) => worker.give(...given),
+  take: async (parcel) => worker.take(parcel),
+});
