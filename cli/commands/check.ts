@@ -12,11 +12,12 @@ import { expected } from '../../model/design.ts';
 import type { Property } from '../../properties/property.ts';
 import { DEFAULT_MAX_STATES } from '../../properties/search/sweep.ts';
 import { tables } from '../../reports/index.ts';
-import { type Row, grouped } from '../../reports/row.ts';
+import type { Row } from '../../reports/row.ts';
 import { type Checked, held, jsonOf, rowFor, textOf } from '../checked.ts';
 import { type Setting, bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
 import { asTyped, defaultOut } from '../files.ts';
 import { estimateText, schedulesText } from '../foreseen.ts';
+import { Far } from '../far.ts';
 import { InOrder } from '../in-order.ts';
 import { hearInterrupts } from '../interrupt.ts';
 import { knobsOption, outOption, propertyOption, verboseOption, wholeNumber, workersOption } from '../options.ts';
@@ -27,12 +28,13 @@ import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
 import { type SearchOptions, addSearchOptions, refuseCombinations } from '../search-options.ts';
 import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
-import { caseAt, countOf } from '../tasks/task.ts';
+import { caseAt } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
 const PROOF_STATES = 500_000;
+const JSON_EVERY_MS = 1000;
 
 interface Options extends SearchOptions {
   readonly all: boolean;
@@ -137,13 +139,13 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     );
   });
   let finished = 0;
-  const states = (): number => countOf(pool.counters, 'states');
-  const line = (): string =>
-    `checking: ${finished}/${settings.length} settings, ${grouped(states())} ${options.schedules ? 'steps' : 'states'}`;
+  const what = options.schedules ? 'steps' : 'states';
+  const far = new Far(pool.counters);
+  const line = (): string => `checking: ${finished}/${settings.length} settings, ${far.text(what)}`;
   const event = (): string =>
-    JSON.stringify({ event: 'progress', settings: settings.length, finished, states: states() });
+    JSON.stringify({ event: 'progress', settings: settings.length, finished, ...far.numbers() });
   const progress = options.json
-    ? new Progress({ ...terminal, progress: (text) => text && terminal.say(text) }, event, 1000)
+    ? new Progress({ ...terminal, progress: (text) => text && terminal.say(text) }, event, JSON_EVERY_MS)
     : new Progress(terminal, line);
   const run: Run = { options, pool, properties, out, terminal, alone: settings.length === 1 };
   let odd = 0;
@@ -183,6 +185,7 @@ async function checkOne(setting: Setting, run: Run): Promise<Came> {
     ...{ kind: 'sweep', ...common, maxStates, reduce, verifyEvery: options.verify },
     how: { storage, order, ...(memory === undefined ? {} : { maxBytes: memory }) },
     ...(checkpoint === undefined ? {} : { checkpoint: resolve(checkpoint) }),
+    foresees: alone && order === 'breadth' && !reduce,
     threads: alone ? pool.size : 1,
   });
   const repeatable = swept.expanded === swept.states;

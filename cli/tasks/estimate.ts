@@ -6,6 +6,7 @@ import { type SchedulesEstimate, estimateSchedules } from '../../properties/sear
 import { type StatesEstimate, estimateStates } from '../../properties/search/stateless/estimate-states.ts';
 import { kernelSystem } from '../../properties/search/system.ts';
 import { bootSetting, chooseProperties } from '../designs.ts';
+import { ESTIMATE_SEED } from './sweep.ts';
 import type { Common } from './task.ts';
 
 export interface EstimateTask extends Common {
@@ -17,9 +18,6 @@ export interface EstimateDone {
   readonly states: StatesEstimate;
   readonly schedules: SchedulesEstimate;
 }
-
-/** What chance of an estimate comes from. */
-const ESTIMATE_SEED = 1;
 
 export async function estimating({ setting, properties, patient }: EstimateTask): Promise<EstimateDone> {
   const booted = await bootSetting(setting);

@@ -1,6 +1,9 @@
 /** Search every state of one setting, with the storage, order and limits that were chosen. */
 import { existsSync, rmSync } from 'node:fs';
+import { start } from '../../model/design.ts';
 import { canonical } from '../../model/schema.ts';
+import { Learned } from '../../properties/search/learned.ts';
+import { Foresight } from '../../properties/search/stateless/estimate-states.ts';
 import { systemHash } from '../../properties/search/storage/checkpoint.ts';
 import { type How, searchBy } from '../../properties/search/storage/how.ts';
 import { type Sweep, type SweepSearch, sweep } from '../../properties/search/sweep.ts';
@@ -8,7 +11,7 @@ import { kernelSystem } from '../../properties/search/system.ts';
 import { checkpointEvery, readCheckpoint } from '../checkpoint.ts';
 import { bootSetting, chooseProperties } from '../designs.ts';
 import { sweepSetting } from '../searchable.ts';
-import { type Common, type Confirmed, confirmedBy, countOf, counting } from './task.ts';
+import { type Common, type Confirmed, confirmedBy, countOf, counting, set } from './task.ts';
 
 export interface SweepTask extends Common {
   readonly kind: 'sweep';
@@ -19,6 +22,8 @@ export interface SweepTask extends Common {
   readonly reduce: boolean;
   /** Go on from this file if it is there, and write the search to it now and then. */
   readonly checkpoint?: string;
+  /** Say how far it is going: it is the only search there is. */
+  readonly foresees: boolean;
   /** Threads that may share the search, where it can be shared. */
   readonly threads: number;
 }
@@ -30,6 +35,8 @@ export interface SweepDone extends Omit<Sweep, 'findings' | 'witnesses'> {
   readonly warnings: readonly string[];
 }
 
+/** What chance of an estimate comes from. */
+export const ESTIMATE_SEED = 1;
 /** Seconds between two checkpoints. */
 const CHECKPOINT_SECONDS = 30;
 
@@ -38,6 +45,26 @@ export async function sweeping(task: SweepTask): Promise<SweepDone> {
   const booted = await bootSetting(setting);
   const props = chooseProperties(task.properties);
   const count = counting(counters);
+  const foresight = task.foresees
+    ? new Foresight(
+        () => new Learned(kernelSystem(booted.machine)) as unknown as Learned<object, unknown>,
+        ({ packing }) => packing.pack(start(booted, booted.workload)),
+        { patient, seed: ESTIMATE_SEED },
+      )
+    : undefined;
+  let level = -1;
+  const progress = (states: number, expanded: number, depth: number): void => {
+    count(states, expanded);
+    if (!foresight || depth === level) return;
+    level = depth;
+    foresight.note(states, depth);
+    const all = foresight.guess();
+    set(counters, 'depth', depth);
+    if (!all) return;
+    set(counters, 'low', all.low);
+    set(counters, 'high', all.high);
+    set(counters, 'all', all.estimate);
+  };
   const warnings: string[] = [];
   const search = (): SweepSearch | undefined => {
     if (checkpoint === undefined)
@@ -65,8 +92,8 @@ export async function sweeping(task: SweepTask): Promise<SweepDone> {
   const shared = how.storage === 'fingerprints' && how.order === 'breadth' && checkpoint === undefined;
   const limits = { maxStates, ...(how.maxBytes === undefined ? {} : { maxBytes: how.maxBytes }) };
   const swept = shared
-    ? await sweepSetting(setting, props, threads, { ...limits, patient, progress: count })
-    : sweep(booted, props, { maxStates, verifyEvery, patient, reduce, progress: count, ...(by ? { search: by } : {}) });
+    ? await sweepSetting(setting, props, threads, { ...limits, patient, progress })
+    : sweep(booted, props, { maxStates, verifyEvery, patient, reduce, progress, ...(by ? { search: by } : {}) });
   count(swept.states);
   if (checkpoint !== undefined && swept.expanded === swept.states) rmSync(checkpoint, { force: true });
   return {

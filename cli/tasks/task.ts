@@ -6,8 +6,11 @@ import { type Property, signature } from '../../properties/property.ts';
 import type { Finding } from '../../properties/search/observer.ts';
 import type { Setting } from '../designs.ts';
 
-/** Counters that all workers share with whoever waits for them. */
-const COUNTERS = ['stop', 'runs', 'steps', 'states'] as const;
+/**
+ * Counters that all workers share with whoever waits for them. Of one search alone there are also its depth, and how many
+ * states there may be in all, at least and at most; 0 says that nobody knows.
+ */
+const COUNTERS = ['stop', 'runs', 'steps', 'states', 'expanded', 'depth', 'all', 'low', 'high'] as const;
 export type Counter = (typeof COUNTERS)[number];
 export type Counters = BigInt64Array<SharedArrayBuffer>;
 export const newCounters = (): Counters => new BigInt64Array(new SharedArrayBuffer(8 * COUNTERS.length));
@@ -16,12 +19,17 @@ export const countOf = (counters: Counters, counter: Counter): number =>
 export const add = (counters: Counters, counter: Counter, more: number): void => {
   Atomics.add(counters, COUNTERS.indexOf(counter), BigInt(more));
 };
-/** Add to the common counter of states, given how many of one search there are. */
-export function counting(counters: Counters): (states: number) => void {
-  let counted = 0;
-  return (states) => {
-    add(counters, 'states', states - counted);
-    counted = states;
+/** Set a counter of a search that is alone. */
+export const set = (counters: Counters, counter: Counter, value: number): void => {
+  Atomics.store(counters, COUNTERS.indexOf(counter), BigInt(Math.min(Math.round(value), Number.MAX_SAFE_INTEGER)));
+};
+/** Add to the common counters, given how many states of one search were found and expanded. */
+export function counting(counters: Counters): (states: number, expanded?: number) => void {
+  let counted = { states: 0, expanded: 0 };
+  return (states, expanded = states) => {
+    add(counters, 'states', states - counted.states);
+    add(counters, 'expanded', expanded - counted.expanded);
+    counted = { states, expanded };
   };
 }
 

@@ -21,8 +21,8 @@ export interface ExploreOptions<F> {
   readonly state?: (state: number, turns: readonly Turn<F>[], words: Uint16Array, at: number, resting: boolean) => void;
   /** Look at a step; the state after it stands at `words[0]`. Called for every edge, also into states seen before. */
   readonly step?: (way: Way<F>, from: number, words: Uint16Array) => void;
-  /** Called now and then with the number of states found and expanded. */
-  readonly progress?: (states: number, expanded: number) => void;
+  /** Called now and then, and after every level, with the number of states found and expanded and the level. */
+  readonly progress?: (states: number, expanded: number, depth: number) => void;
 }
 
 /** Explored states with the edges between them. */
@@ -93,9 +93,10 @@ export function explore<S extends object, F>(
     if (expanded === levelEnd) {
       depth += 1;
       levelEnd = store.count;
+      options.progress?.(store.count, expanded, depth);
     }
     const at = expanded * width;
-    if (options.progress && expanded % PROGRESS_EVERY === 0) options.progress(store.count, expanded);
+    if (options.progress && expanded % PROGRESS_EVERY === 0) options.progress(store.count, expanded, depth);
     let owed = false;
     let time = false;
     for (let thread = 0; thread < threads.length; thread += 1) {

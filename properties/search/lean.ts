@@ -45,7 +45,7 @@ export function lean<S extends object, F>(learned: Learned<S, F>, from: Uint16Ar
   const search = new LeanSearch(learned, options);
   options.begins?.((state) => search.schedule(state));
   search.begin(from);
-  while (search.level()) options.progress?.(search.count, search.base);
+  while (search.level()) options.progress?.(search.count, search.base, search.depth);
   const { count, transitions, depth, resting, stopped, bytes } = search;
   // Pairs of states times the chance that 64 bits agree.
   const omission = Math.min(1, (count * count) / 2 ** 65);

@@ -33,8 +33,8 @@ export interface SweepOptions {
   readonly search?: SweepSearch;
   /** Another number makes other fingerprints of the same states. */
   readonly salt?: number;
-  /** Called now and then with the number of states found and expanded. */
-  readonly progress?: (states: number, expanded: number) => void;
+  /** Called now and then, and breadth first after every level, with the states found and expanded and the level. */
+  readonly progress?: (states: number, expanded: number, depth: number) => void;
 }
 export type SweepSearch = (
   learned: Learned,

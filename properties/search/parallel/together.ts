@@ -27,10 +27,12 @@ export interface Together extends Omit<Found<object, never>, 'graph'> {
 export interface TogetherOptions extends Limits {
   /** States to make room for at once. */
   readonly expect?: number;
-  /** Called after each level with the number of states found and expanded. */
-  readonly progress?: (states: number, expanded: number) => void;
+  /** Called after each level, and now and then in one, with the number of states found and expanded and the level. */
+  readonly progress?: (states: number, expanded: number, depth: number) => void;
 }
 
+/** How often it is said how far it is, in the middle of a level. */
+const REPORT_MS = 200;
 /** Smaller levels are not worth sharing. */
 const WORTH_SHARING = 2048;
 /** States of the next level that a state of this one is expected to bring; the table can grow in the middle as well. */
@@ -39,12 +41,15 @@ const EXPECTED = 2;
 /** A worker that ends before its time ends the search, with what was counted until then. */
 export async function together(hands: readonly Hand[], options: TogetherOptions): Promise<Together> {
   const search = new Common(hands, options);
+  const reporting = setInterval(() => search.report(), REPORT_MS);
   let why: string | undefined;
   try {
     why = await search.run();
   } catch (error) {
     search.stop();
     why = (error as Error).message;
+  } finally {
+    clearInterval(reporting);
   }
   return search.found(why);
 }
@@ -73,6 +78,9 @@ class Common {
     this.bytes = hands.map(() => 0);
   }
 
+  report(): void {
+    this.options.progress?.(this.table.count, this.expanded, this.depth);
+  }
   /** Whoever is still at work comes to an end soon. */
   stop(): void {
     this.table.stop();
@@ -106,10 +114,10 @@ class Common {
     if (tooLarge !== undefined) return tooLarge;
     await hands[0]?.begin();
     for (let sizes: number[] = hands.map((_, nth) => (nth === 0 ? 1 : 0)); ; this.depth += 1) {
+      this.report();
       const level = sizes.reduce((sum, size) => sum + size, 0);
       const why = this.beyond() ?? (await this.grow(this.table.count + level * EXPECTED)) ?? (await this.expand());
       if (why !== undefined) return why;
-      options.progress?.(this.table.count, this.expanded);
       sizes = await Promise.all(hands.map((hand) => hand.turn()));
       if (sizes.every((size) => size === 0)) return undefined;
       await this.share(sizes);

@@ -48,7 +48,7 @@ export interface ReducedOptions<F> {
   readonly step?: (way: Way<F>, from: number, words: Uint16Array) => void;
   /** Whoever has something to say of steps with facts: every answer is to come up. */
   readonly judge?: Judge<F>;
-  readonly progress?: (states: number, expanded: number) => void;
+  readonly progress?: (states: number, expanded: number, depth: number) => void;
   /** Nobody may be put off for ever; off only where a test shows that it is needed. */
   readonly proviso?: boolean;
 }
@@ -195,7 +195,8 @@ class Round<S extends object, F> {
       for (; this.expanded < this.store.count; this.expanded += 1) {
         const { expanded } = this;
         if (this.store.count > maxStates) return false;
-        if (this.options.progress && expanded % PROGRESS_EVERY === 0) this.options.progress(this.store.count, expanded);
+        if (this.options.progress && expanded % PROGRESS_EVERY === 0)
+          this.options.progress(this.store.count, expanded, this.depth);
         this.expand(expanded);
       }
       const putOff = this.putOff();

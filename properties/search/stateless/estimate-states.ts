@@ -29,6 +29,8 @@ export interface StatesEstimate extends Estimate {
 }
 
 const BUDGET = 20_000;
+/** States below which a search under way is over before anybody asks how long it will take. */
+const FORESEEN_FROM = 20_000;
 const WALKS = 200;
 /** Steps of a walk; from one that is longer nothing is learned about how deep the system goes. */
 const MOST_STEPS = 1_000;
@@ -49,14 +51,51 @@ export function estimateStates<S extends object, F>(
   const { levels, found, steps, exhausted } = counted(learned, from, patient, budget);
   if (exhausted) return { estimate: found, low: found, high: found, found, steps, how: 'all states were counted' };
   const walks = deepest(learned, from, patient, new Random(seed));
-  const said = { found, steps: steps + walks.steps, how: `${levels.length} levels with ${found} states, continued` };
-  if (levels.length < FEW_LEVELS) return { ...said, estimate: Infinity, low: found, high: Infinity };
+  const how = `${levels.length} levels with ${found} states, continued`;
+  return { ...guess(levels, found, walks), found, steps: steps + walks.steps, how };
+}
+
+/** The same for a search that is under way, from the levels that it has behind it. */
+export class Foresight {
+  private readonly levels = [1];
+  private readonly walks: () => Walks;
+  private walked: Walks | undefined;
+  private known = 1;
+
+  constructor(
+    learned: () => Learned<object, unknown>,
+    from: (learned: Learned<object, unknown>) => Uint16Array,
+    { patient, seed }: StatesOptions,
+  ) {
+    this.walks = () => {
+      const fresh = learned();
+      return deepest(fresh, from(fresh), patient, new Random(seed));
+    };
+  }
+  /**
+   * Told after each level, and as often as one likes in between.
+   * @param depth of the level that is being expanded; what was found when it changes are the states up to it
+   */
+  note(states: number, depth: number): void {
+    if (depth !== this.levels.length) return;
+    this.levels.push(states - this.known);
+    this.known = states;
+  }
+  /** How many states there may be; nothing when too few levels are behind the search. */
+  guess(): Pick<Estimate, 'estimate' | 'low' | 'high'> | undefined {
+    if (this.known < FORESEEN_FROM || this.levels.length < FEW_LEVELS) return undefined;
+    this.walked ??= this.walks();
+    return guess(this.levels, this.known, this.walked);
+  }
+}
+
+function guess(levels: readonly number[], found: number, walks: Walks): Pick<Estimate, 'estimate' | 'low' | 'high'> {
+  if (levels.length < FEW_LEVELS) return { estimate: Infinity, low: found, high: Infinity };
   const growing = continued(levels);
   const deep = walks.depth === undefined ? growing : falling(levels, walks.depth);
   const estimate = Math.sqrt(growing * (walks.circles ? Math.min(deep, growing * MOST_APART) : deep));
   const unbounded = estimate >= TOO_MANY;
   return {
-    ...said,
     estimate: unbounded ? Infinity : Math.round(Math.max(estimate, found)),
     low: Math.round(Math.max(found, unbounded ? 0 : estimate / OFF)),
     high: unbounded ? Infinity : Math.round(Math.max(found, estimate) * OFF),
@@ -106,12 +145,17 @@ function counted<S extends object, F>(
 }
 
 /** Steps of the longest of some random walks, and whether one came back to a state; no depth when one does not end. */
+interface Walks {
+  readonly depth: number | undefined;
+  readonly circles: boolean;
+  readonly steps: number;
+}
 function deepest<S extends object, F>(
   learned: Learned<S, F>,
   from: Uint16Array,
   patient: boolean,
   random: Random,
-): { depth: number | undefined; circles: boolean; steps: number } {
+): Walks {
   let depth = 0;
   let circles = false;
   let steps = 0;

@@ -4,13 +4,15 @@ import { boot, settings, start } from '../../../model/design.ts';
 import { designs } from '../../../model/designs/index.ts';
 import { philosophers } from '../classics/small.ts';
 import { twoPhaseCommit } from '../classics/two-phase-commit.ts';
+import { type ExploreOptions, explore } from '../explore.ts';
 import { Learned } from '../learned.ts';
 import { lean } from '../lean.ts';
 import { recipes, smallDesign } from '../small-systems.ts';
+import { breadthFirst } from '../storage/breadth.ts';
 import { type System, kernelSystem } from '../system.ts';
 import { allSchedules } from './all-schedules.ts';
 import { estimateSchedules, pace } from './estimate-schedules.ts';
-import { continued, estimateStates, falling } from './estimate-states.ts';
+import { Foresight, continued, estimateStates, falling } from './estimate-states.ts';
 import { schedules } from './schedules.ts';
 import { type Tiny, tinySystem, tinySystems } from './tiny-systems.ts';
 
@@ -135,6 +137,8 @@ describe('how fast', () => {
   });
 });
 
+const EVERYTHING = { maxStates: Number.MAX_SAFE_INTEGER, patient: true } as const;
+
 describe('how many states', () => {
   test('is exact when the budget is enough, and says so', () => {
     const { learned, from } = subject(twoPhaseCommit(3));
@@ -180,6 +184,30 @@ describe('how many states', () => {
     expect(calibrated([subject(twoPhaseCommit(4)), subject(twoPhaseCommit(5)), subject(philosophers(9))], 10)).toEqual({
       ...{ systems: 3, within2: 2, hold: 3 },
     });
+  });
+  test('is told while the search is under way, after every level, whoever searches', () => {
+    const { learned, from } = subject(twoPhaseCommit(6));
+    for (const search of [
+      (progress: ExploreOptions<never>['progress']) =>
+        explore(learned, from, { ...EVERYTHING, edges: false, ...(progress ? { progress } : {}) }),
+      (progress: ExploreOptions<never>['progress']) =>
+        breadthFirst(learned, from, { ...EVERYTHING, edges: false, mode: 'tree', ...(progress ? { progress } : {}) }),
+    ]) {
+      const foresight = new Foresight(
+        () => learned as never,
+        () => from,
+        PATIENT,
+      );
+      const guesses: string[] = [];
+      search((states, _expanded, depth) => {
+        foresight.note(states, depth);
+        const guess = foresight.guess();
+        if (guess) guesses.push(`${depth} ${guess.estimate} ${guess.low <= 50_816 && 50_816 <= guess.high}`);
+      });
+      const after = [...new Set(guesses)];
+      expect(after.length).toBeGreaterThan(5);
+      expect(after.filter((guess) => !guess.endsWith('true'))).toEqual([]);
+    }
   });
   // Of 99 systems, 61 of them designs: 90 intervals held and 49 were within 2 with a tenth seen; 96 and 69 with a third.
   test('is told within the interval for designs and small kernels', { tags: ['long'] }, () => {

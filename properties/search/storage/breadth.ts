@@ -70,7 +70,7 @@ export function breadthFirst<S extends object, F>(
   options.begins?.((state) => search.schedule(state));
   let why = search.begin(from);
   while (why === undefined && search.level()) {
-    options.progress?.(search.states, search.base);
+    options.progress?.(search.states, search.base, search.depth);
     why = options.between?.(() => search.snapshot(), search.states);
   }
   return search.found(why ?? search.why);
@@ -189,6 +189,7 @@ class Breadth<S extends object, F> {
         if (why !== undefined) return why;
         this.base += block.count;
         levels.done();
+        this.options.progress?.(this.states, this.base, this.depth);
       }
       return undefined;
     });

@@ -166,7 +166,8 @@ class Depth<S extends object, F> {
     this.helds[this.at] = options.patient && owed && time ? 1 : 0;
     this.states += 1;
     options.state?.(this.states - 1, turns, here.words, 0, resting);
-    if (options.progress && this.states % PROGRESS_EVERY === 0) options.progress(this.states, this.states - this.at);
+    if (options.progress && this.states % PROGRESS_EVERY === 0)
+      options.progress(this.states, this.states - this.at, this.at);
   }
   private go(way: Way<F>): void {
     const { here } = this;
