@@ -232,6 +232,20 @@ describe('a saved entry', () => {
     put(deadlock, text.replace(from, to));
   };
 
+  test('is asked why a step that was expected cannot be taken, all along the trace', async () => {
+    const entry = join(packageCorpus, 'canary-abba.opposite.no-deadlock.circle-of-mutex.json');
+    const { status, said } = await run('replay', entry, '--why-not', 'two');
+    expect(status).toBe(0);
+    expect(said).toContain(
+      [
+        'two: why not?',
+        '  at the start and on to step 1  it can be taken',
+        '  after step 2  two waits for a: one holds a',
+      ].join('\n'),
+    );
+    const { said: nobody } = await run('replay', entry, '--why-not', 'three');
+    expect(nobody).toContain('at the start and on to step 2  there is no thread three; there are: one, two');
+  });
   test('walked through, shows what each step wrote and who waits for whom', async () => {
     const { said } = await run('replay', '--step', join(room, deadlock), '--workers', '0');
     expect(said).toContain('1  one  mutex_lock(&a)');

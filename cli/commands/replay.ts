@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { caseOf } from '../../corpus/entry.ts';
 import type { Status } from '../../corpus/status.ts';
 import { type Step, steps } from '../../corpus/steps.ts';
+import { whyNotAlong } from '../../corpus/why.ts';
 import { boot, showKnobs } from '../../model/design.ts';
 import type { Wait } from '../../model/machine.ts';
 import { canonical } from '../../model/schema.ts';
@@ -24,6 +25,7 @@ import type { Terminal } from '../terminal.ts';
 interface Options {
   readonly design?: readonly string[];
   readonly step: boolean;
+  readonly whyNot?: string;
   readonly workers: number;
   readonly verbose: boolean;
 }
@@ -38,6 +40,7 @@ export function addReplay(program: Command, terminal: Terminal, finish: (status:
     .argument('<file...>', 'entries of the corpus, or directories of them')
     .addOption(designOption("where the design is found when it is a user's own: ./my-driver.ts"))
     .option('--step', 'walk through it: what each step changed, and who waits for whom and why', false)
+    .option('--why-not <step>', 'say along the trace why this step, like user0 or ioctl/reclaim, cannot be taken')
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of each counterexample'))
     .action(async (files: readonly string[], options: Options) => finish(await replaying(files, options, terminal)));
@@ -91,9 +94,20 @@ function show(given: Given | undefined, status: Status, options: Options, { say,
     for (const step of steps(booted, caseOf(entry))) say(stepText(step, look));
     say('');
   }
+  if (options.whyNot !== undefined) {
+    say(`\n${paint('name', options.whyNot)}: why not?`);
+    for (const { from, to, says } of whyNotAlong(booted, caseOf(entry), options.whyNot))
+      say(`  ${paint('dim', whenText(from, to))}  ${says}`);
+    say('');
+  }
   if (options.verbose && entry.expect.verdict === 'convicted')
     say(`\n${storyOf(booted, caseOf(entry), chooseProperties([]), entry.expect, look)}\n`);
 }
+
+const whenText = (from: number, to: number): string => {
+  const start = from === 0 ? 'at the start' : `after step ${from}`;
+  return from === to ? start : `${start} and on to step ${to}`;
+};
 
 /** A stale entry says what changed and what happens all the same. */
 function heard({ status, played, changed, says }: Status): string {
