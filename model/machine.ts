@@ -277,6 +277,11 @@ export function note(kernel: KernelState, me: string, fact: Said): void {
   kernel.facts.push({ ...fact, thread: me });
 }
 
+/** Say that a rule was broken, and how: a driver's mistake. */
+export function complain(kernel: KernelState, me: string, rule: string, what: string): void {
+  note(kernel, me, { kind: 'misuse', rule, what });
+}
+
 /** Push a call onto the running thread's own stack: reclaim, notifiers, callbacks, interrupts, routines. */
 export function pushCall(
   kernel: KernelState,

@@ -14,23 +14,18 @@ import {
   note,
   returns,
 } from '../machine.ts';
-import { type Callback, addCallback, answering, fencesWait, publish } from './fence.ts';
+import { type Callback, fencesWait, publish } from './fence.ts';
+import { addCallback } from './fence-callback.ts';
+import { answering } from './fence-signal.ts';
 import { bufRow, convention, exporter_op, of_buf, onBuf } from './dma-buf.ts';
 import { dma_fence_get_stub } from './fence-release.ts';
 import { dma_fence_unwrap_for_each } from './fence-unwrap.ts';
 import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
 import { kmalloc } from './memory.ts';
-import {
-  type Usage,
-  addFence,
-  dma_resv_get_singleton,
-  dma_resv_lock,
-  dma_resv_reserve_fences,
-  dma_resv_unlock,
-  dma_resv_wait_interruptible,
-  might_lock_resv,
-  pendingFences,
-} from './resv.ts';
+import { type Usage, dma_resv_lock, dma_resv_unlock, might_lock_resv, pendingFences } from './resv.ts';
+import { addFence, dma_resv_reserve_fences } from './resv-fences.ts';
+import { dma_resv_get_singleton } from './resv-copy.ts';
+import { dma_resv_wait_interruptible } from './resv-wait.ts';
 import { fd_install, sync_file_fence, sync_file_holds } from './sync-file.ts';
 
 const varsOf = (kernel: KernelState, me: string): Record<string, string> =>

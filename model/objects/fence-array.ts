@@ -16,7 +16,9 @@ import {
   returns,
 } from '../machine.ts';
 import { isContainer } from './fence-container.ts';
-import { addCallback, contextOf, dma_fence_signal, fenceRow, initialise, pending } from './fence.ts';
+import { contextOf, fenceRow, initialise, pending } from './fence.ts';
+import { addCallback } from './fence-callback.ts';
+import { dma_fence_signal } from './fence-signal.ts';
 import { return_ } from './flow.ts';
 import { irqWorkQueue } from './irq-work.ts';
 import { kmalloc } from './memory.ts';

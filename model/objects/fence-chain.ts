@@ -17,7 +17,9 @@ import {
 } from '../machine.ts';
 import { type Kept, flag, table, whole } from '../schema.ts';
 import { isChain, polls } from './fence-container.ts';
-import { addCallback, contextOf, dma_fence_signal, fenceRow, initialise, pending, seqnoOf } from './fence.ts';
+import { contextOf, fenceRow, initialise, pending, seqnoOf } from './fence.ts';
+import { addCallback } from './fence-callback.ts';
+import { dma_fence_signal } from './fence-signal.ts';
 import { if_var, return_ } from './flow.ts';
 import { irqWorkQueue } from './irq-work.ts';
 import { kmalloc } from './memory.ts';

@@ -4,7 +4,8 @@
  */
 import { type Block, type KernelObject, instruction, pushCall } from '../machine.ts';
 import { childrenOf, isContainer } from './fence-container.ts';
-import { dma_fence_is_signaled, fenceRow, pending } from './fence.ts';
+import { fenceRow, pending } from './fence.ts';
+import { dma_fence_is_signaled } from './fence-signal.ts';
 import { if_ret } from './flow.ts';
 
 /** An array hands the hint to every member, a chain to every payload from newest to oldest (F-55). */

@@ -9,7 +9,8 @@
 import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { type Kept, flag, int, table } from '../schema.ts';
 import { holds } from './context.ts';
-import { fenceRow, lockOf, pending, signalFence } from './fence.ts';
+import { fenceRow, pending, signalFence } from './fence.ts';
+import { lockOf } from './fence-lock.ts';
 
 const MOST_REFERENCES = 16;
 const fields = {

@@ -2,11 +2,21 @@
 import { type KernelObject, type Op, schema as threads } from '../machine.ts';
 import type { Schema } from '../schema.ts';
 import { buffer } from './buffer.ts';
+import { bufferMove } from './buffer-move.ts';
+import { bufferPages } from './buffer-pages.ts';
 import { client } from './client.ts';
 import { context } from './context.ts';
 import { dmaBuf } from './dma-buf.ts';
+import { dmaBufAttach } from './dma-buf-attach.ts';
+import { dmaBufMap } from './dma-buf-map.ts';
+import { dmaBufMove } from './dma-buf-move.ts';
 import { dmaBufAccess } from './dma-buf-access.ts';
 import { fence } from './fence.ts';
+import { fenceCallback } from './fence-callback.ts';
+import { fenceLock } from './fence-lock.ts';
+import { fenceSignal } from './fence-signal.ts';
+import { fenceSignalling } from './fence-signalling.ts';
+import { fenceWait } from './fence-wait.ts';
 import { fenceArray } from './fence-array.ts';
 import { fenceChain } from './fence-chain.ts';
 import { fenceContainer } from './fence-container.ts';
@@ -19,12 +29,21 @@ import { lock } from './lock.ts';
 import { memory } from './memory.ts';
 import { mm } from './mm.ts';
 import { resv } from './resv.ts';
+import { resvCopy } from './resv-copy.ts';
+import { resvFences } from './resv-fences.ts';
+import { resvIter } from './resv-iter.ts';
+import { resvWait } from './resv-wait.ts';
 import { ringObject } from './ring.ts';
 import { scheduler } from './scheduler.ts';
 import { swSync } from './sw-sync.ts';
 import { sync } from './sync.ts';
 import { syncFile } from './sync-file.ts';
 import { syncobj } from './syncobj.ts';
+import { syncobjEventfd } from './syncobj-eventfd.ts';
+import { syncobjFind } from './syncobj-find.ts';
+import { syncobjTimeline } from './syncobj-timeline.ts';
+import { syncobjTransfer } from './syncobj-transfer.ts';
+import { syncobjWait } from './syncobj-wait.ts';
 import { timerObject } from './timer.ts';
 import { userObject } from './user.ts';
 import { userQueue } from './user-queue.ts';
@@ -32,6 +51,7 @@ import { version } from './version.ts';
 import { pagePool } from './page-pool.ts';
 import { ttm } from './ttm.ts';
 import { ttmBo } from './ttm-bo.ts';
+import { ttmBoMove } from './ttm-bo-move.ts';
 import { ttmDevice } from './ttm-device.ts';
 import { ttmEvict } from './ttm-evict.ts';
 import { ttmHooks } from './ttm-hooks.ts';
@@ -41,18 +61,30 @@ import { ttmRelease } from './ttm-release.ts';
 import { ttmReserve } from './ttm-reserve.ts';
 import { ttmResource } from './ttm-resource.ts';
 import { ttmShrink } from './ttm-shrink.ts';
+import { ttmSpace } from './ttm-space.ts';
 import { ttmSwap } from './ttm-swap.ts';
 import { ttmTt } from './ttm-tt.ts';
 import { workqueue } from './work.ts';
 import { wwMutex } from './ww-mutex.ts';
+import { wwTicket } from './ww-ticket.ts';
 
 export const objects: readonly KernelObject[] = [
   buffer,
+  bufferMove,
+  bufferPages,
   client,
   context,
   dmaBuf,
+  dmaBufAttach,
+  dmaBufMap,
+  dmaBufMove,
   dmaBufAccess,
   fence,
+  fenceCallback,
+  fenceLock,
+  fenceSignal,
+  fenceSignalling,
+  fenceWait,
   fenceArray,
   fenceChain,
   fenceContainer,
@@ -65,12 +97,21 @@ export const objects: readonly KernelObject[] = [
   memory,
   mm,
   resv,
+  resvCopy,
+  resvFences,
+  resvIter,
+  resvWait,
   ringObject,
   scheduler,
   swSync,
   sync,
   syncFile,
   syncobj,
+  syncobjEventfd,
+  syncobjFind,
+  syncobjTimeline,
+  syncobjTransfer,
+  syncobjWait,
   timerObject,
   userObject,
   userQueue,
@@ -78,6 +119,7 @@ export const objects: readonly KernelObject[] = [
   pagePool,
   ttm,
   ttmBo,
+  ttmBoMove,
   ttmDevice,
   ttmEvict,
   ttmHooks,
@@ -87,10 +129,12 @@ export const objects: readonly KernelObject[] = [
   ttmReserve,
   ttmResource,
   ttmShrink,
+  ttmSpace,
   ttmSwap,
   ttmTt,
   workqueue,
   wwMutex,
+  wwTicket,
 ];
 
 export const schema: Schema = Object.assign({}, threads, ...objects.map((object) => object.schema ?? {})) as Schema;
@@ -102,11 +146,21 @@ export const routines = Object.assign({}, ...objects.map((object) => object.rout
 >;
 
 export * from './buffer.ts';
+export * from './buffer-move.ts';
+export * from './buffer-pages.ts';
 export * from './client.ts';
 export * from './context.ts';
 export * from './dma-buf.ts';
+export * from './dma-buf-attach.ts';
+export * from './dma-buf-map.ts';
+export * from './dma-buf-move.ts';
 export * from './dma-buf-access.ts';
 export * from './fence.ts';
+export * from './fence-callback.ts';
+export * from './fence-lock.ts';
+export * from './fence-signal.ts';
+export * from './fence-signalling.ts';
+export * from './fence-wait.ts';
 export * from './fence-array.ts';
 export * from './fence-chain.ts';
 export * from './fence-container.ts';
@@ -119,6 +173,10 @@ export * from './lock.ts';
 export * from './memory.ts';
 export * from './mm.ts';
 export * from './resv.ts';
+export * from './resv-copy.ts';
+export * from './resv-fences.ts';
+export * from './resv-iter.ts';
+export * from './resv-wait.ts';
 export * from './ring.ts';
 export * from './rows.ts';
 export * from './scheduler.ts';
@@ -126,6 +184,11 @@ export * from './sw-sync.ts';
 export * from './sync.ts';
 export * from './sync-file.ts';
 export * from './syncobj.ts';
+export * from './syncobj-eventfd.ts';
+export * from './syncobj-find.ts';
+export * from './syncobj-timeline.ts';
+export * from './syncobj-transfer.ts';
+export * from './syncobj-wait.ts';
 export * from './timer.ts';
 export * from './user.ts';
 export * from './user-queue.ts';
@@ -133,6 +196,7 @@ export * from './version.ts';
 export * from './page-pool.ts';
 export * from './ttm.ts';
 export * from './ttm-bo.ts';
+export * from './ttm-bo-move.ts';
 export * from './ttm-device.ts';
 export * from './ttm-evict.ts';
 export * from './ttm-hooks.ts';
@@ -143,7 +207,10 @@ export * from './ttm-reserve.ts';
 export * from './ttm-resource.ts';
 export * from './ttm-rows.ts';
 export * from './ttm-shrink.ts';
+export * from './ttm-space.ts';
 export * from './ttm-swap.ts';
 export * from './ttm-tt.ts';
 export * from './work.ts';
 export * from './ww-mutex.ts';
+export * from './ww-ticket.ts';
+export * from './ww-lock.ts';

@@ -7,7 +7,8 @@
 import { type Block, type KernelObject, type KernelState, instruction, returns } from '../machine.ts';
 import { type Kept, flag, fixedName, table, whole } from '../schema.ts';
 import { dma_fence_get, putFence } from './fence-release.ts';
-import { dma_fence_set_error, dma_fence_signal_locked, fenceRow, initialise, pending, seqnoOf } from './fence.ts';
+import { fenceRow, initialise, pending, seqnoOf } from './fence.ts';
+import { dma_fence_set_error, dma_fence_signal_locked } from './fence-signal.ts';
 import { call, forever, goto, if_ret, if_var, label, return_, set } from './flow.ts';
 import { spin_lock_irqsave, spin_unlock_irqrestore } from './lock.ts';
 import { kmalloc } from './memory.ts';

@@ -9,17 +9,9 @@ import { type Kept, flag, maybe, name, table } from '../schema.ts';
 import { polls } from './fence-container.ts';
 import { dma_fence_set_deadline } from './fence-deadline.ts';
 import { dma_fence_unwrap_merge, leaves } from './fence-unwrap.ts';
-import {
-  type Callback,
-  addCallback,
-  answering,
-  fenceRow,
-  fencesWait,
-  pending,
-  publish,
-  removeCallback,
-  signalFence,
-} from './fence.ts';
+import { type Callback, fenceRow, fencesWait, pending, publish, signalFence } from './fence.ts';
+import { addCallback, removeCallback } from './fence-callback.ts';
+import { answering } from './fence-signal.ts';
 import { call, if_ret, if_var, return_, set } from './flow.ts';
 import { kmalloc } from './memory.ts';
 

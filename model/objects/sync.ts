@@ -4,7 +4,9 @@
  */
 import { type Block, type KernelObject, type KernelState, instruction, note } from '../machine.ts';
 import { type Kept, constant, table } from '../schema.ts';
-import { armFirst, fencesWait, mightWait } from './fence.ts';
+import { fencesWait } from './fence.ts';
+import { armFirst } from './fence-callback.ts';
+import { mightWait } from './fence-wait.ts';
 import { type Usage, pendingFences } from './resv.ts';
 
 const fields = {

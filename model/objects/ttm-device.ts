@@ -5,7 +5,8 @@
  * then the managers go. A buffer that is still in a manager afterwards reaches for memory that is no more (C20, S-B7).
  */
 import { type Block, type KernelObject, type KernelState, instruction, returns } from '../machine.ts';
-import { boRow, freePages } from './buffer.ts';
+import { boRow } from './buffer.ts';
+import { freePages } from './buffer-pages.ts';
 import { might_sleep } from './context.ts';
 import { call } from './flow.ts';
 import { mutex_lock, mutex_unlock } from './lock.ts';

@@ -9,7 +9,7 @@
 import { type Block, type KernelObject, type Thread, instruction, returns } from '../machine.ts';
 import { boRow } from './buffer.ts';
 import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
-import { dma_fence_wait } from './fence.ts';
+import { dma_fence_wait } from './fence-wait.ts';
 import {
   PLACES,
   type Asked,
@@ -22,7 +22,8 @@ import {
   ttmRow,
 } from './ttm.ts';
 import { dma_resv_lock, dma_resv_trylock, dma_resv_unlock, resvRow } from './resv.ts';
-import { multihop, resv_of, take_hop } from './ttm-bo.ts';
+import { multihop, take_hop } from './ttm-bo-move.ts';
+import { resv_of } from './ttm-space.ts';
 import { setVars, ttm_hook } from './ttm-hooks.ts';
 import { cleanup_memtype_use, ttm_bo_put } from './ttm-release.ts';
 import { ttm_bo_reserve, ttm_bo_wait_ctx } from './ttm-reserve.ts';

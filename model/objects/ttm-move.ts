@@ -7,14 +7,18 @@
  * place at all.
  */
 import { type Block, type KernelObject, type KernelState, instruction, returns } from '../machine.ts';
-import { boRow, freePages, leaveBehind } from './buffer.ts';
+import { boRow } from './buffer.ts';
+import { freePages } from './buffer-pages.ts';
+import { leaveBehind } from './buffer-move.ts';
 import { pending } from './fence.ts';
 import { call, if_ret, return_ } from './flow.ts';
 import { kmalloc } from './memory.ts';
 import { poolFree } from './page-pool.ts';
-import { type ResvFence, dma_resv_add_fence, dma_resv_wait_timeout, pendingFences, resvRow } from './resv.ts';
+import { type ResvFence, pendingFences, resvRow } from './resv.ts';
+import { dma_resv_add_fence } from './resv-fences.ts';
+import { dma_resv_wait_timeout } from './resv-wait.ts';
 import { type Place, complain, resvOf, ttmRow, usesTt } from './ttm.ts';
-import { resv_of } from './ttm-bo.ts';
+import { resv_of } from './ttm-space.ts';
 import { setVars } from './ttm-hooks.ts';
 import { ttm_bo_put } from './ttm-release.ts';
 import { onTtmBo } from './ttm-lru.ts';

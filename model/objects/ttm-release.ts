@@ -16,18 +16,11 @@ import {
   returns,
 } from '../machine.ts';
 import { boRow } from './buffer.ts';
-import { dma_fence_enable_sw_signaling } from './fence.ts';
+import { dma_fence_enable_sw_signaling } from './fence-callback.ts';
 import { call, if_ret, if_var, return_, set } from './flow.ts';
-import {
-  dma_resv_copy_fences,
-  dma_resv_lock,
-  dma_resv_trylock,
-  dma_resv_unlock,
-  dma_resv_wait,
-  dma_resv_wait_timeout,
-  pendingFences,
-  resvRow,
-} from './resv.ts';
+import { dma_resv_lock, dma_resv_trylock, dma_resv_unlock, pendingFences, resvRow } from './resv.ts';
+import { dma_resv_copy_fences } from './resv-copy.ts';
+import { dma_resv_wait, dma_resv_wait_timeout } from './resv-wait.ts';
 import { DEVICE, complain, resvOf, ttmRow } from './ttm.ts';
 import { setVars, ttm_hook } from './ttm-hooks.ts';
 import { moveToLruTail, onTtmBo } from './ttm-lru.ts';

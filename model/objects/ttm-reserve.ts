@@ -10,14 +10,13 @@ import {
   dma_resv_lock_interruptible,
   dma_resv_trylock,
   dma_resv_unlock,
-  dma_resv_wait_timeout,
-  dma_resv_wait_timeout_interruptible,
   pendingFences,
 } from './resv.ts';
+import { dma_resv_wait_timeout, dma_resv_wait_timeout_interruptible } from './resv-wait.ts';
 import { resvOf } from './ttm.ts';
 import { moveToLruTail, onTtmBo } from './ttm-lru.ts';
 import { type Ctx, ctxHas } from './ttm-tt.ts';
-import type { Context } from './ww-mutex.ts';
+import type { Context } from './ww-lock.ts';
 
 interface Reserve {
   readonly interruptible?: true;

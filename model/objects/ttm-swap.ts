@@ -5,13 +5,14 @@
  * so a driver that finds out here that it cannot let go has no way to say so (B12.4).
  */
 import { type Block, type KernelObject, type Thread, instruction, note, returns } from '../machine.ts';
-import { boRow, ttm_tt_swap_copy } from './buffer.ts';
+import { boRow } from './buffer.ts';
+import { ttm_tt_swap_copy } from './buffer-pages.ts';
 import { I_MMAP, might_sleep, probe } from './context.ts';
 import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
 import { mutex_lock, mutex_unlock } from './lock.ts';
 import { dma_resv_unlock } from './resv.ts';
 import { PLACES, managerName, ttPages, ttmRow } from './ttm.ts';
-import { multihop } from './ttm-bo.ts';
+import { multihop } from './ttm-bo-move.ts';
 import { lru_cursor_fini, lru_cursor_next } from './ttm-evict.ts';
 import { ttm_hook } from './ttm-hooks.ts';
 import { cleanup_memtype_use, ttm_bo_put } from './ttm-release.ts';

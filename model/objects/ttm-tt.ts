@@ -6,7 +6,8 @@
  * others, of any device. That is why a buffer of one driver may be moved by a system call of another (B12.7).
  */
 import { type Block, type KernelObject, type Thread, instruction, note, returns } from '../machine.ts';
-import { boRow, countPages, freePages, populate } from './buffer.ts';
+import { boRow } from './buffer.ts';
+import { countPages, freePages, populate } from './buffer-pages.ts';
 import { call, goto, if_ret, label, return_, set } from './flow.ts';
 import { kmalloc } from './memory.ts';
 import { poolFree } from './page-pool.ts';
