@@ -3,8 +3,9 @@
  * model deliberately leaves out, and why.
  *
  * A fact is tested by a test, or a group of tests, whose title begins with its id: 'S12: …', 'LD-3: …', 'KUNIT-17: …',
- * 'IGT sw_sync/sync_merge: …', 'I-4: …'. CONFORMANCE.md is the table of them; `npm run conformance` runs the tests and
- * writes it, and a test fails when the table says something else than the titles and the list below.
+ * 'IGT sw_sync/sync_merge: …', 'I-4: …', 'MISUSE add-container: …'. CONFORMANCE.md is the table of them; `npm run
+ * conformance` runs the tests and writes it, and a test fails when the table says something else than the titles and the
+ * list below.
  */
 
 const numbered = (prefix: string, to: number): string[] => Array.from({ length: to }, (_, at) => `${prefix}${at + 1}`);
@@ -118,6 +119,55 @@ export const SOURCES: readonly { readonly title: string; readonly ids: readonly 
     ],
   },
   { title: 'Invariants', ids: numbered('I-', 16) },
+  {
+    title: 'Misuses that must be convicted, and their tame twins acquitted',
+    ids: [
+      'signal-forgotten',
+      'set_error-after-signal',
+      'double-context-engine',
+      'wait-in-callback',
+      'same-lock-op-in-callback',
+      'last-reference-in-callback',
+      'GFP_KERNEL-after-publish',
+      'GFP_NOFS-after-publish',
+      'GFP_NOIO-after-publish',
+      'resv-lock-in-completion-worker',
+      'copy_from_user-under-resv',
+      'get_user_pages-under-resv',
+      'resv-lock-in-mmu-notifier',
+      'sleep-in-non-blockable-notifier',
+      'two-NULL-ctx-resvs',
+      'second-ww-context',
+      'relock-other-lock-after-EDEADLK',
+      'keep-locks-after-EDEADLK',
+      'add-without-reserve',
+      'add-after-unlock',
+      'over-cumulative-reserve',
+      'add-container',
+      'bogus-replace',
+      'wait-only-READ-before-evict',
+      'forget-fence-on-one-of-several-resvs',
+      'map-without-resv',
+      'begin_cpu_access-with-resv',
+      'static-importer-ignoring-KERNEL',
+      'move-while-pinned',
+      'no-notify-before-move',
+      'importer-callback-locking-resv',
+      'unbounded-pin-by-userspace',
+      'future-fence-published',
+      'proxy-fence-published',
+      'user-fence-published',
+      'fallback-timer',
+      'end-of-batch-fence-for-long-running',
+      'faulting-job-with-fence',
+      'resume-worker-inside-signalling-section',
+      'timeout-handler-allocating',
+      'timeout-handler-locking-resv',
+      'concurrent-resets',
+      'wait-on-own-dependency-chain',
+      'missed-recheck-after-wake-up',
+    ].map((operator) => `MISUSE ${operator}`),
+  },
 ];
 
 /** A fact that no test claims, and the mechanism that the model leaves out, on purpose or so far. */
@@ -168,7 +218,7 @@ export interface Stated {
   readonly id: string;
   readonly says: string;
 }
-const ID = String.raw`S\d+|LD-\d+|KUNIT-\d+|I-\d+|IGT \w+/[\w-]+`;
+const ID = String.raw`S\d+|LD-\d+|KUNIT-\d+|I-\d+|MISUSE [\w-]+|IGT \w+/[\w-]+`;
 /** The fact that a title states, or nothing. */
 export function stated(title: string): Stated | undefined {
   const [, id, says] = new RegExp(`^(${ID}): (.+)$`, 's').exec(title) ?? [];

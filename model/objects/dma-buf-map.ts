@@ -13,6 +13,7 @@ import {
 } from '../machine.ts';
 import {
   attachmentRow,
+  MOST_COUNTED,
   bufRow,
   convention,
   exporter_op,
@@ -34,19 +35,27 @@ const pin_checks = instruction('dma_buf_pin', (attach: string) => ({ attach }), 
     convention(kernel, me, buf, 'dma_buf_pin', 'B-10', 'held');
   },
 });
-/** The exporter's pin op has returned: from here it may not move the buffer (B-11, B-12). */
-function pinned(kernel: KernelState, me: string, buf: string): void {
+/**
+ * The exporter's pin op has returned: from here it may not move the buffer (B-11, B-12). More pins than can be counted are
+ * those of a user space that may pin as much as it likes (B-10). True when it counts.
+ */
+function pinned(kernel: KernelState, me: string, buf: string): boolean {
   const row = bufRow(kernel, buf);
   if (row.moving) complain(kernel, me, 'B-11', `${buf} is pinned before its move is over`);
+  if (row.pins === MOST_COUNTED) {
+    complain(kernel, me, 'B-10', `${me} pins ${buf}, which has ${MOST_COUNTED} pins already, and nothing limits them`);
+    return false;
+  }
   row.pins += 1;
+  return true;
 }
 const pin_counts = instruction('dma_buf_pin_counts', (attach: string) => ({ attach }), {
   text: ({ attach }) => `/* ${attach} pins the buffer */`,
   local: true,
   touches: onAttachment,
   run: (kernel, me, { attach }) => {
-    pinned(kernel, me, attachmentRow(kernel, attach).buf);
-    attachmentRow(kernel, attach).pins += 1;
+    const row = attachmentRow(kernel, attach);
+    if (pinned(kernel, me, row.buf)) row.pins += 1;
   },
 });
 /** Keep it where it is, for long-term use such as scan-out: dynamic importers only, reservation held (B-10). */

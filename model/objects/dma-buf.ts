@@ -24,7 +24,7 @@ import { if_ret, return_ } from './flow.ts';
 import { kmalloc } from './memory.ts';
 
 /** Pins, kernel mappings and references that a buffer can have; more is a design that never gives back (B-10). */
-const MOST_COUNTED = 15;
+export const MOST_COUNTED = 15;
 /** What an exporter may implement; an empty name is an operation that it does not have (B-2). */
 const exporterOps = {
   attach: fixedName('routines'),
