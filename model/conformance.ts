@@ -207,10 +207,6 @@ export const LEFT_OUT: readonly LeftOut[] = [
     ],
     PADDING,
   ),
-  ...each(
-    numbered('KUNIT-', 92).slice(73),
-    'the scheduler object has one entity, credits and dependencies so far: no timeout handling, priorities, teardown or advance by hand',
-  ),
 ];
 
 /** A fact as a title states it. */

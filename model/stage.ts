@@ -4,12 +4,12 @@
  * A test of an object is a claim about a few lines of kernel text. The stage writes no state and knows no object: what
  * it shows is what `follow` and `open` say, so a claim made here holds in every search.
  */
-import { follow, opens } from './case.ts';
+import { follow } from './case.ts';
 import { type Booted, type Kernel, boot, design, must, start } from './design.ts';
-import type { Block, Fact, KernelState, Open, Thread } from './machine.ts';
+import { type Block, type Fact, type KernelState, type Open, type Thread, open as openFor } from './machine.ts';
 
 /** Steps that one thread may take in a row before we say that it goes round in a circle. */
-const MOST_STEPS = 2000;
+const MOST_STEPS = 20_000;
 
 /** A design without knobs or expectations around this kernel. */
 export const bootKernel = (kernel: Kernel): Booted =>
@@ -37,7 +37,7 @@ export function stage(of: Kernel): Stage {
   const booted = bootKernel(of);
   const { machine } = booted;
   const kernel = start(booted, booted.workload);
-  const open = (thread: string): Open => opens(machine, kernel)[thread] as Open;
+  const open = (thread: string): Open => openFor(machine, kernel, thread);
   const because = (thread: string): string | undefined => {
     const now = open(thread);
     return now.kind === 'blocked' || now.kind === 'idle' ? now.wait.because : undefined;

@@ -34,6 +34,12 @@ import { resvFences } from './resv-fences.ts';
 import { resvIter } from './resv-iter.ts';
 import { resvWait } from './resv-wait.ts';
 import { ringObject } from './ring.ts';
+import { schedObject } from './sched.ts';
+import { schedEntity } from './sched-entity.ts';
+import { schedJob } from './sched-job.ts';
+import { schedTdr } from './sched-tdr.ts';
+import { schedTeardown } from './sched-teardown.ts';
+import { schedWork } from './sched-work.ts';
 import { scheduler } from './scheduler.ts';
 import { swSync } from './sw-sync.ts';
 import { sync } from './sync.ts';
@@ -102,6 +108,12 @@ export const objects: readonly KernelObject[] = [
   resvIter,
   resvWait,
   ringObject,
+  schedObject,
+  schedEntity,
+  schedJob,
+  schedTdr,
+  schedTeardown,
+  schedWork,
   scheduler,
   swSync,
   sync,
@@ -179,6 +191,12 @@ export * from './resv-iter.ts';
 export * from './resv-wait.ts';
 export * from './ring.ts';
 export * from './rows.ts';
+export * from './sched.ts';
+export * from './sched-entity.ts';
+export * from './sched-job.ts';
+export * from './sched-tdr.ts';
+export * from './sched-teardown.ts';
+export * from './sched-work.ts';
 export * from './scheduler.ts';
 export * from './sw-sync.ts';
 export * from './sync.ts';

@@ -101,6 +101,17 @@ export const reset_ring = instruction('reset_ring', (ring: string) => ({ ring })
   },
 });
 
+/** Take one job off the ring and leave the others: soft recovery. What it hung in, it hangs in no more (C8.4). */
+export const skip_job = instruction('skip_job', (ring: string, job: string) => ({ ring, job }), {
+  text: ({ ring, job }) => `skip(${ring}, ${job})`,
+  touches: onRing,
+  run: (kernel, _me, { ring, job }) => {
+    const row = rowOf(kernel, ring);
+    if (row.jobs[0]?.job === job) row.hung = false;
+    row.jobs = row.jobs.filter((each) => each.job !== job);
+  },
+});
+
 /** The ring itself, as a thread of hardware. Completion routines run on its stack, in interrupt context. */
 export const ring = (options: { may_hang?: boolean; done?: Block } = {}): ThreadSpec => ({
   kind: 'hardware',
@@ -110,9 +121,12 @@ export const ring = (options: { may_hang?: boolean; done?: Block } = {}): Thread
   rows: (me) => ({ rings: { [me]: { may_hang: options.may_hang ?? false } } }),
 });
 
+/** The same, moved by hand: it completes a job only when somebody lets it, as a mock of hardware does. */
+export const ring_by_hand = (): ThreadSpec => ({ ...ring(), kind: 'user', begins: 'may' });
+
 export const ringObject: KernelObject = {
   schema: fields,
-  ops: [emit, run_job, reset_ring],
+  ops: [emit, run_job, reset_ring, skip_job],
   leftovers: (kernel) =>
     Object.entries(kernel.rings).flatMap(([each, { jobs }]) =>
       jobs.filter(({ fence }) => pending(kernel, fence)).map(({ job }) => `${job} is still on ${each}`),

@@ -1,11 +1,15 @@
 /**
- * drm_gpu_scheduler: one entity's queue of jobs in front of a ring (drivers/gpu/drm/scheduler/; rules C1..C4).
+ * drm_gpu_scheduler in brief: one entity's queue of jobs in front of a ring (drivers/gpu/drm/scheduler/; rules C1..C4).
+ *
+ * For designs that ask in which order jobs run, what they wait for, and who owes them. Whoever needs several entities,
+ * jobs that are freed, timeouts or teardown declares drm_sched_init (sched.ts) instead; a test holds the two together.
  *
  * A job is called by its finished fence. From the push on the worker owes that fence. It takes the first job as soon
  * as what the job depends on is over and the hardware has credits left (C3.2, C3.3, C3.5), and calls run_job on its
  * own stack. The free-job work is folded into job_done: a credit that comes back lets the worker go on (C4.4).
  */
 import {
+  type Instruction,
   type KernelObject,
   type KernelState,
   type ThreadSpec,
@@ -15,8 +19,10 @@ import {
   returns,
 } from '../machine.ts';
 import { type Kept, constant, fixedName, table, whole } from '../schema.ts';
+import { armFirst } from './fence-callback.ts';
 import { fenceRow, fencesWait, passPromise, signalFence } from './fence.ts';
 import { forever } from './flow.ts';
+import { push_job } from './sched-job.ts';
 
 /** A job that waits for its turn: the fences it depends on, and what run_job is told besides `$job`. */
 export interface QueuedJob {
@@ -44,8 +50,7 @@ const onSched = ({ sched, job }: { sched: string; job: string }): [['scheds', st
   ['fences', job],
 ];
 
-/** Give the job to the scheduler: cannot fail, and from here the worker owes the finished fence (C2.4, C2.8). */
-export const drm_sched_entity_push_job = instruction(
+const push_in_brief = instruction(
   'drm_sched_entity_push_job',
   (sched: string, job: string, options: { deps?: readonly string[]; vars?: Record<string, string> } = {}) => ({
     sched,
@@ -62,6 +67,23 @@ export const drm_sched_entity_push_job = instruction(
     },
   },
 );
+/**
+ * Give the job to the scheduler: cannot fail, and from here the worker owes the finished fence (C2.4, C2.8). In brief the
+ * scheduler is named, and what the job depends on; otherwise the job is one that drm_sched_job_arm armed.
+ */
+export function drm_sched_entity_push_job(job: string): Instruction;
+export function drm_sched_entity_push_job(
+  sched: string,
+  job: string,
+  options?: { deps?: readonly string[]; vars?: Record<string, string> },
+): Instruction;
+export function drm_sched_entity_push_job(
+  first: string,
+  job?: string,
+  options?: { deps?: readonly string[]; vars?: Record<string, string> },
+): Instruction {
+  return job === undefined ? push_job(first) : push_in_brief(first, job, options);
+}
 
 /** The worker's own wait: idle without a job, then for the job's dependencies, then for a credit. */
 const drm_sched_run_job_work = instruction('drm_sched_run_job_work', (sched: string) => ({ sched }), {
@@ -85,6 +107,7 @@ const drm_sched_run_job_work = instruction('drm_sched_run_job_work', (sched: str
   run: (kernel, me, { sched }) => {
     const row = rowOf(kernel, sched);
     const [first, ...rest] = row.queue as readonly [QueuedJob, ...QueuedJob[]];
+    if (armFirst(kernel, me, first.deps)) return;
     row.queue = rest;
     row.pending_list = [...row.pending_list, first.job];
     pushCall(kernel, me, row.run_job, { ...first.vars, job: first.job });
@@ -122,7 +145,7 @@ export const drm_gpu_scheduler = (run_job: string, options: { credit_limit?: num
 
 export const scheduler: KernelObject = {
   schema: fields,
-  ops: [drm_sched_entity_push_job, drm_sched_run_job_work, drm_sched_run_job_done, drm_sched_job_done],
+  ops: [push_in_brief, drm_sched_run_job_work, drm_sched_run_job_done, drm_sched_job_done],
   leftovers: (kernel) =>
     Object.entries(kernel.scheds).flatMap(([each, { queue, pending_list }]) => [
       ...queue.map(({ job }) => `${job} is still queued on ${each}`),
