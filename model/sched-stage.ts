@@ -14,7 +14,7 @@ import {
   dma_fence_init,
   dma_fence_is_signaled,
   dma_fence_set_error,
-  dma_fence_signal,
+  dma_fence_signal_locked,
   drm_sched_entity_init,
   drm_sched_entity_kill_work,
   drm_sched_entity_push_job,
@@ -32,11 +32,15 @@ import {
   ring_by_hand,
   set,
   skip_job,
+  spin_lock_irqsave,
+  spin_unlock_irqrestore,
   together,
   witness,
 } from './objects/index.ts';
 import { type Stage, stage } from './stage.ts';
 
+/** Every hardware fence shares it, so whoever has it knows that no completion is under way. */
+const LOCK = 'mock.lock';
 export const ringOf = (sched: string): string => `${sched}.gpu`;
 export const hardware = (job: string): string => `${job}.hw`;
 export const killWork = (entity: string): string => `${entity}.kill`;
@@ -62,8 +66,10 @@ export function schedKernel(setup: SchedSetup): Kernel {
   const ring_of_sched = names.map((sched) => if_var('sched', sched, [set('ring', ringOf(sched))]));
   const mock_ends = (error: string): Block => [
     ring_of_sched,
+    spin_lock_irqsave(LOCK),
     dma_fence_is_signaled('$hw'),
-    if_ret('0', [skip_job('$ring', '$job'), dma_fence_set_error('$hw', error), dma_fence_signal('$hw')]),
+    if_ret('0', [skip_job('$ring', '$job'), dma_fence_set_error('$hw', error), dma_fence_signal_locked('$hw')]),
+    spin_unlock_irqrestore(LOCK),
   ];
   const mock_routines = {
     mock_run_job: [
@@ -72,7 +78,7 @@ export function schedKernel(setup: SchedSetup): Kernel {
       emit('$ring', '$job', '$hw', 'mock_completes'),
       return_('$hw'),
     ],
-    mock_completes: [dma_fence_signal('$fence')],
+    mock_completes: [spin_lock_irqsave(LOCK), dma_fence_signal_locked('$fence'), spin_unlock_irqrestore(LOCK)],
     // The mock frees the job itself: after a reset nobody else would (C5.2).
     mock_timedout_job: [
       witness('a job is timed out'),
@@ -95,7 +101,10 @@ export function schedKernel(setup: SchedSetup): Kernel {
         drm_sched_entity_init(name, sched_list ?? [names[0] as string], priority),
       ),
       ...jobs.map((job) => drm_sched_job(job, { hw: hardware(job) })),
-      { fences: Object.fromEntries(jobs.map((job) => [hardware(job), {}])) },
+      {
+        locks: { [LOCK]: { irq: true } },
+        fences: Object.fromEntries(jobs.map((job) => [hardware(job), { lock: LOCK }])),
+      },
       objects ?? {},
     ),
     threads: {

@@ -10,6 +10,7 @@ import {
   type KernelObject,
   type KernelState,
   type ThreadSpec,
+  type Wait,
   instruction,
   note,
   pushCall,
@@ -89,14 +90,16 @@ const pauses = instruction('pauses', (sched: string) => ({ sched }), {
     schedulerRow(kernel, sched).pause_submit = me;
   },
 });
+/** Why the works are not over: the worker is in the middle of one. */
+export function worksWait(kernel: KernelState, sched: string): Wait | undefined {
+  const { running } = schedulerRow(kernel, sched);
+  if (running === '') return undefined;
+  return { on: 'work', object: sched, owedBy: [sched], because: `${sched} is in the middle of ${running}` };
+}
 const works_cancelled = instruction('works_cancelled', (sched: string) => ({ sched }), {
   text: ({ sched }) => `cancel_work_sync(the works of ${sched})`,
   touches: onSched,
-  waits: (kernel, _me, { sched }) => {
-    const { running } = schedulerRow(kernel, sched);
-    if (running === '') return undefined;
-    return { on: 'work', object: sched, owedBy: [sched], because: `${sched} is in the middle of ${running}` };
-  },
+  waits: (kernel, _me, { sched }) => worksWait(kernel, sched),
   run: (kernel, me, { sched }) => might_sleep(kernel, me, `drm_sched_wqueue_stop(${sched})`),
 });
 /** No run_job and no free_job from here on, and none under way; never from one of them (C5.6, C31). */

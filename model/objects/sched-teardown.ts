@@ -8,7 +8,7 @@
 import { type Block, type KernelObject, instruction, note, pushCall, returns } from '../machine.ts';
 import { call_hook } from './fence-lock.ts';
 import { entityRow, jobRow, schedulerRow } from './sched.ts';
-import { drm_sched_wqueue_stop } from './sched-tdr.ts';
+import { drm_sched_wqueue_stop, worksWait } from './sched-tdr.ts';
 import { del_timer_sync } from './timer.ts';
 
 const onSched = ({ sched }: { sched: string }): [['gpu_schedulers', string]] => [['gpu_schedulers', sched]];
@@ -52,8 +52,9 @@ const unlinks = instruction('unlinks', (sched: string, job: string) => ({ sched,
   },
 });
 const torn_down = instruction('torn_down', (sched: string) => ({ sched }), {
-  text: ({ sched }) => `${sched}->ready = false`,
+  text: ({ sched }) => `destroy_workqueue(${sched}->submit_wq)`,
   touches: onSched,
+  waits: (kernel, _me, { sched }) => worksWait(kernel, sched),
   run: (kernel, me, { sched }) => {
     const row = schedulerRow(kernel, sched);
     row.torn_down = true;

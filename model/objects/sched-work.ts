@@ -70,7 +70,8 @@ const toFree = (kernel: KernelState, sched: string): boolean => {
 
 /** Why neither work has anything to do: nobody asks for it, or somebody must act first. */
 function workWait(kernel: KernelState, sched: string): Wait | undefined {
-  const { pause_submit, entities, pending_list } = schedulerRow(kernel, sched);
+  const { pause_submit, entities, pending_list, torn_down } = schedulerRow(kernel, sched);
+  if (torn_down) return { on: 'work', object: sched, owedBy: [], because: `${sched} is torn down`, idle: true };
   const queued = entities.filter((entity) => entityRow(kernel, entity).job_queue.length > 0);
   const frees = toFree(kernel, sched);
   if (queued.length === 0 && !frees)
@@ -119,7 +120,7 @@ export const drm_sched_submit_work = instruction('drm_sched_submit_work', (sched
     popsJob(kernel, me, sched, entity);
   },
 });
-/** The entity, or the job that was freed, is left alone again (entity_idle, C3.10). */
+/** This round is over: whoever waits for the works goes on. */
 export const drm_sched_work_over = instruction('drm_sched_work_over', (sched: string) => ({ sched }), {
   text: ({ sched }) => `/* ${sched} looks for the next work */`,
   local: true,
@@ -223,7 +224,8 @@ const drm_sched_fence_scheduled = instruction(
     text: ({ job, parent }) => `drm_sched_fence_scheduled(${job}, ${parent})`,
     run: (kernel, me, { job, parent }) => {
       const isFence = setsParent(kernel, me, job, parent);
-      schedulerRow(kernel, jobRow(kernel, job).sched).running = '';
+      // The entity is idle, though the work is not over: who kills the entity goes on, who stops the scheduler waits.
+      schedulerRow(kernel, jobRow(kernel, job).sched).running = 'run_job';
       answering(kernel, me, isFence ? '1' : '0', () => signalFence(kernel, me, scheduled(job)));
     },
   },

@@ -44,7 +44,7 @@ const fields = {
     credit_count: whole<number>(0),
     /** Who stopped the works (C5.6). */
     pause_submit: maybe(name('threads')),
-    /** What the worker is in the middle of: an entity, or free_job. */
+    /** What the worker is in the middle of: an entity, the rest of run_job once that is idle, or free_job. */
     running: whole<string>(''),
     /** The job that timed out was over when the scheduler was stopped: the timeout work frees it (C5.6). */
     free_guilty: flag,
