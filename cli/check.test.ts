@@ -157,7 +157,7 @@ describe('what does not go together is refused by name, in one line', () => {
   test('an audit of a few bits', () =>
     refused([...ONE, '--audit', '--storage', 'bits'], /--audit: .*nothing to repeat/));
   test('an estimate with a storage', () => refused([...ONE, '--estimate', '--storage', 'tree'], /--estimate: /));
-  test('a storage that is none', () => refused([...ONE, '--storage', 'paper'], /full, fingerprints, tree, bits/));
+  test('a storage that is none', () => refused([...ONE, '--storage', 'paper'], /full, packed, fingerprints, tree, bits/));
   test('a size that is none', () => refused([...ONE, '--memory', 'much'], /500M or 2G/));
   test('a damaged checkpoint', async () => {
     const path = join(room, 'damaged');

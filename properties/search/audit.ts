@@ -2,8 +2,8 @@
  * The audit: a verdict is worth as much as the search behind it, so it is repeated by searches that have as little as
  * possible in common with it, and nothing may differ.
  *
- * - breadth first in full states, with another hash, without reductions, fair circles and all, where every so many
- *   states are played again on plain objects;
+ * - breadth first in full states by the simple loop of explore.ts, with another hash, without reductions, fair circles and
+ *   all, where every so many states are played again on plain objects;
  * - without loss and without any hash at all, in a tree of shared pairs (storage/tree.ts), also with another hash beneath;
  * - depth first, by fingerprints of yet another hash;
  * - where the system is small enough, on plain objects, by the oracle that has learned nothing (plain-sweep.ts);
@@ -15,11 +15,12 @@ import { REBOOT } from '../../model/case.ts';
 import type { Booted } from '../../model/design.ts';
 import { judge } from '../judge.ts';
 import { type Property, signature } from '../property.ts';
+import { explore } from './explore.ts';
 import type { Finding } from './observer.ts';
 import { plainSweep } from './plain-sweep.ts';
-import { type How, searchBy } from './storage/how.ts';
+import { searchBy } from './storage/how.ts';
 import { grouped } from './storage/limits.ts';
-import { type Sweep, type SweepOptions, sweep } from './sweep.ts';
+import { type Sweep, type SweepOptions, type SweepSearch, sweep } from './sweep.ts';
 
 export interface AuditOptions extends Pick<SweepOptions, 'patient' | 'workload' | 'progress'> {
   /** The verdict rests on a search that left states out. */
@@ -51,18 +52,18 @@ export function audit(booted: Booted, props: readonly Property[], verdict: Sweep
       differences.push(`${name}: ${(error as Error).message}`);
     }
   };
-  const by = (how: How, salt: number, verifyEvery = 0): Outcome => {
+  const by = (search: SweepSearch, salt: number, verifyEvery = 0): Outcome => {
     const usual = { patient, workload, maxStates: Number.MAX_SAFE_INTEGER, ...(progress ? { progress } : {}) };
-    return outcomeOf(sweep(booted, props, { ...usual, salt, verifyEvery, search: searchBy(how) }));
+    return outcomeOf(sweep(booted, props, { ...usual, salt, verifyEvery, search }));
   };
 
   const verifyEvery = Math.max(1, Math.floor(verdict.states / VERIFIED));
   const all: Alike = { counts: !reduced, lengths: !reduced, circles: true };
   const straight: Alike = { ...all, circles: false };
-  repeat('in full states with another hash', all, () => by({ storage: 'full', order: 'breadth' }, 1, verifyEvery));
-  repeat('in a tree of pairs', straight, () => by({ storage: 'tree', order: 'breadth' }, 2));
+  repeat('in full states with another hash', all, () => by(simply, 1, verifyEvery));
+  repeat('in a tree of pairs', straight, () => by(searchBy({ storage: 'tree', order: 'breadth' }), 2));
   repeat('depth first by fingerprints', { ...straight, lengths: false }, () =>
-    by({ storage: 'fingerprints', order: 'depth' }, 3),
+    by(searchBy({ storage: 'fingerprints', order: 'depth' }), 3),
   );
   if (verdict.states <= mostPlain && patient)
     repeat('on plain objects', straight, () => plainSweep(booted, props, workload, 100 * mostPlain));
@@ -75,6 +76,12 @@ export function audit(booted: Booted, props: readonly Property[], verdict: Sweep
   }
   return { compared, differences };
 }
+
+/** The loop that shares nothing with the fast ones. */
+const simply: SweepSearch = (learned, from, visitors) => {
+  const graph = explore(learned, from, visitors);
+  return { ...graph, states: graph.store.count, bytes: graph.store.bytes, ...(visitors.edges ? { graph } : {}) };
+};
 
 /** What two searches may be compared in. */
 interface Outcome extends Pick<Sweep, 'states' | 'transitions' | 'depth' | 'resting' | 'witnesses'> {

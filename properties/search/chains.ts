@@ -8,7 +8,8 @@ import type { Learned, Turn } from './learned.ts';
 export class Chains {
   private readonly threads: readonly string[];
   private readonly numberOf: ReadonlyMap<string, number>;
-  private readonly debtors = new Map<Turn, readonly number[]>();
+  /** By id of the turn. */
+  private readonly debtors: (readonly number[] | undefined)[] = [];
 
   constructor(learned: Learned) {
     this.threads = learned.threads;
@@ -29,14 +30,14 @@ export class Chains {
   }
 
   private debtorsOf(turn: Turn): readonly number[] {
-    const known = this.debtors.get(turn);
+    const known = this.debtors[turn.id];
     if (known) return known;
     const { open } = turn;
     const fresh =
       open.kind === 'blocked' && open.wait.bounded === undefined
         ? open.wait.owedBy.map((debtor) => this.numberOf.get(debtor) as number)
         : [];
-    this.debtors.set(turn, fresh);
+    this.debtors[turn.id] = fresh;
     return fresh;
   }
 }

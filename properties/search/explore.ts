@@ -6,7 +6,7 @@
  */
 import { word } from '../../model/case.ts';
 import { type Learned, type Turn, type Way, apply } from './learned.ts';
-import { StateStore, enlarged } from './store.ts';
+import { type States, StateStore, enlarged } from './store.ts';
 
 export interface ExploreOptions<F> {
   /** Stop after this many states. */
@@ -21,6 +21,8 @@ export interface ExploreOptions<F> {
   readonly state?: (state: number, turns: readonly Turn<F>[], words: Uint16Array, at: number, resting: boolean) => void;
   /** Look at a step; the state after it stands at `words[0]`. Called for every edge, also into states seen before. */
   readonly step?: (way: Way<F>, from: number, words: Uint16Array) => void;
+  /** Steps that `step` has nothing to say about, in whatever state they are taken: it need not be called for them. */
+  readonly silent?: (way: Way<F>) => boolean;
   /** Called now and then, and after every level, with the number of states found and expanded and the level. */
   readonly progress?: (states: number, expanded: number, depth: number) => void;
 }
@@ -28,7 +30,7 @@ export interface ExploreOptions<F> {
 /** Explored states with the edges between them. */
 export interface Graph<S extends object, F> {
   readonly learned: Learned<S, F>;
-  readonly store: StateStore;
+  readonly store: States;
   /** Edges of state s: from `first[s]` to `first[s + 1]`. */
   readonly first: Int32Array;
   readonly to: Int32Array;

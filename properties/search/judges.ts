@@ -7,7 +7,8 @@ import { type Blame, type Evidence, type Property, signature } from '../property
 import type { Learned, Way } from './learned.ts';
 import type { Learner } from './learner.ts';
 
-interface Judges {
+/** Learned answers: the same object for the same answer, so whoever has heard it can tell. */
+export interface Judges {
   readonly step: readonly Learner<KernelState, Blame | undefined>[];
   readonly gathers: readonly (readonly [Property, Learner<KernelState, readonly Evidence[]>])[];
 }
@@ -24,6 +25,10 @@ export class StepJudges {
     this.props = props;
   }
 
+  /** What there is to ask about this way, in the state after it. */
+  of(way: Way): Judges {
+    return (this.byWay[way.id] ??= this.judgesOf(way));
+  }
   /** Call `blame` and `evidence` for all that is to be said of this way; the state after it starts at `words[0]`. */
   judge(
     way: Way,
@@ -31,7 +36,7 @@ export class StepJudges {
     blame: (blame: Blame) => void,
     evidence: (property: Property, pieces: readonly Evidence[]) => void,
   ): void {
-    const judges = (this.byWay[way.id] ??= this.judgesOf(way));
+    const judges = this.of(way);
     for (const judge of judges.step) {
       const verdict = judge.of(words, 0);
       if (verdict) blame(verdict);
@@ -44,21 +49,17 @@ export class StepJudges {
 
   /** The slots on which depends what is to be said of this way; the state after it starts at `words[0]`. */
   slots(way: Way, words: Uint16Array): readonly number[] {
-    const judges = (this.byWay[way.id] ??= this.judgesOf(way));
+    const judges = this.of(way);
     return [...judges.step, ...judges.gathers.map(([, gatherer]) => gatherer)].flatMap((learner) =>
       learner.slots(words, 0),
     );
   }
   /** All that is to be said of this way, as a text: the signatures of the verdicts, and the keys of the evidence. */
   says(way: Way, words: Uint16Array): string {
-    const said: string[] = [];
-    this.judge(
-      way,
-      words,
-      (blame) => said.push(signature(blame)),
-      (_property, pieces) => said.push(...pieces.map(({ key }) => key)),
-    );
-    return said.join('\n');
+    const { step, gathers } = this.of(way);
+    const verdicts = step.flatMap((judge) => judge.of(words, 0) ?? []).map(signature);
+    const evidence = gathers.flatMap(([, gatherer]) => gatherer.of(words, 0)).map(({ key }) => key);
+    return [...verdicts, ...evidence].join('\n');
   }
 
   private judgesOf(way: Way): Judges {

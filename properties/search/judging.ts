@@ -11,8 +11,9 @@ import type { Learned, Turn, Way } from './learned.ts';
 
 /** Whoever is told. */
 export interface Told {
-  blame(blame: Blame): void;
-  evidence(property: Property, pieces: readonly Evidence[]): void;
+  /** @param lasting it is the very same object whenever the same is said */
+  blame(blame: Blame, lasting: boolean): void;
+  evidence(property: Property, pieces: readonly Evidence[], lasting: boolean): void;
   witness(name: string): void;
   /** A property found something in who waits for whom; `blame` was told, or will be. */
   waiting?(property: Property, opens: Opens): void;
@@ -49,7 +50,7 @@ export class Judging {
       for (const property of this.props) {
         const blame = property.waits?.(opens);
         if (!blame) continue;
-        told.blame(blame);
+        told.blame(blame, false);
         told.waiting?.(property, opens);
       }
     }
@@ -57,7 +58,7 @@ export class Judging {
     const kernel = this.learned.packing.unpack<KernelState>(words, at);
     for (const property of this.props) {
       const blame = property.rest?.(this.machine, kernel, this.chains.opens(turns));
-      if (blame) told.blame(blame);
+      if (blame) told.blame(blame, false);
     }
   }
 
@@ -65,12 +66,15 @@ export class Judging {
   step(way: Way<Fact>, words: Uint16Array, told: Told): void {
     if (way.facts.length === 0) return;
     for (const name of this.seenBy(way)) told.witness(name);
-    this.steps.judge(
-      way,
-      words,
-      (blame) => told.blame(blame),
-      (property, pieces) => told.evidence(property, pieces),
-    );
+    const { step, gathers } = this.steps.of(way);
+    for (const judge of step) {
+      const blame = judge.of(words, 0);
+      if (blame) told.blame(blame, !judge.tooWide);
+    }
+    for (const [property, gatherer] of gathers) {
+      const pieces = gatherer.of(words, 0);
+      if (pieces.length > 0) told.evidence(property, pieces, !gatherer.tooWide);
+    }
   }
 
   private waiterOf({ id, open, threadAt }: Turn): string {

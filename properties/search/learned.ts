@@ -4,12 +4,12 @@
  */
 import { choicesOf } from '../../model/case.ts';
 import type { Fact, KernelState, Nature, Open } from '../../model/machine.ts';
-import { type Leaf, Learner } from './learner.ts';
+import { type Bits, type Leaf, Learner } from './learner.ts';
 import { Packing } from './packed.ts';
 import { Recorder, type Writes } from './recorder.ts';
 import type { System } from './system.ts';
 
-/** Turns that can be asked for by id. One that reads too widely to be remembered makes a new turn every time. */
+/** Ids of turns stay below this as long as every process reads little enough to be remembered by half a word. */
 export const MOST_TURNS = 0x10000;
 
 /** One way a process may go from here, and what it changes. */
@@ -25,6 +25,8 @@ export interface Way<F = Fact> extends Writes {
   readonly facts: readonly F[];
   /** A number of its own, for what others remember about this way. */
   readonly id: number;
+  /** Which of the ways of its turn it is. */
+  readonly nth: number;
 }
 /** All that one process can do in the states of one leaf. */
 export interface Turn<F = Fact> {
@@ -62,8 +64,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
   private readonly questions: { readonly name: string; readonly tooWide: boolean }[] = [];
   private ways = 0;
   private readonly made: Way<F>[] = [];
-  private turnsMade = 0;
-  private readonly firstTurns: Turn<F>[] = [];
+  private readonly turnsMade: Turn<F>[] = [];
 
   /** @param salt another number makes other fingerprints of the same states */
   constructor(system: System<S, F>, salt = 0) {
@@ -77,6 +78,11 @@ export class Learned<S extends object = KernelState, F = Fact> {
   /** What process number `threadAt` can do in the state at `words[at]`. */
   turn(threadAt: number, words: Uint16Array, at: number): Turn<F> {
     return (this.turns[threadAt] as Learner<S, Turn<F>>).of(words, at);
+  }
+
+  /** The same for a state laid out in bits at `rows[at]`; nothing when that was not learned yet. */
+  known(threadAt: number, rows: Int32Array, at: number, bits: Bits): Turn<F> | undefined {
+    return (this.turns[threadAt] as Learner<S, Turn<F>>).known(rows, at, bits);
   }
 
   /** All that was learned of process number `threadAt`. @throws when that was too much to remember */
@@ -95,9 +101,9 @@ export class Learned<S extends object = KernelState, F = Fact> {
     return this.made[id] as Way<F>;
   }
 
-  /** The turns that were learned, by id: all, unless there are more than MOST_TURNS. */
+  /** The turns that were learned, by id. A process that reads too widely to be remembered makes a new one every time. */
   get everyTurn(): readonly Turn<F>[] {
-    return this.firstTurns;
+    return this.turnsMade;
   }
 
   /** A function of the state, learned in the same way. */
@@ -133,6 +139,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
           line,
           nature,
           tamest: nth === 0,
+          nth,
           facts,
           id: (this.ways += 1) - 1,
         };
@@ -141,7 +148,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
       });
       recorder.rewind();
       const turn: Turn<F> = {
-        id: (this.turnsMade += 1) - 1,
+        id: this.turnsMade.length,
         threadAt,
         reads: new Set(recorder.reads),
         writes: new Set(ways.flatMap(({ slots }) => [...slots])),
@@ -153,7 +160,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
         owed: ways.some(({ nature }) => nature === 'owed'),
         time: ways.some(({ nature }) => nature === 'time'),
       };
-      if (turn.id < MOST_TURNS) this.firstTurns.push(turn);
+      this.turnsMade.push(turn);
       return turn;
     });
   }

@@ -25,6 +25,12 @@ export interface Leaf<R> {
   readonly answer: R;
 }
 
+/** By slot: at which bit of a row it begins, and which bits are its own; see storage/layout.ts. */
+export interface Bits {
+  readonly places: Uint32Array;
+  readonly mask: Uint16Array;
+}
+
 export class Learner<S extends object, R> {
   readonly name: string;
   private readonly recorder: Recorder<S>;
@@ -85,6 +91,19 @@ export class Learner<S extends object, R> {
       node = id < (tree[node + 1] as number) ? (tree[node + HEAD + id] as number) : UNKNOWN;
     }
     return node < 0 ? (this.answers[~node] as R) : this.learn(words, at);
+  }
+
+  /** The answer for a state that is laid out in bits at `rows[at]`, if it was learned. */
+  known(rows: Int32Array, at: number, { places, mask }: Bits): R | undefined {
+    const tree = this.tree;
+    let node = this.root;
+    while (node > 0) {
+      const slot = tree[node] as number;
+      const place = places[slot] as number;
+      const id = ((rows[at + (place >> 5)] as number) >>> (place & 31)) & (mask[slot] as number);
+      node = id < (tree[node + 1] as number) ? (tree[node + HEAD + id] as number) : UNKNOWN;
+    }
+    return node < 0 ? this.answers[~node] : undefined;
   }
 
   /** The slots on which the answer for this state depends, in the order in which they are asked. */

@@ -46,6 +46,8 @@ export class Observer implements Told {
   private readonly options: ObserverOptions;
   private readonly judging: Judging;
   private readonly gathered = new Map<Property, Map<string, Occasion>>();
+  /** Learned verdicts and pieces of evidence that were taken in: the same object again says nothing new. */
+  private readonly heard = new Set<Blame | readonly Evidence[]>();
   private schedule: (state: number) => string[] = () => [];
   /** What is being judged: a state, or the step that leaves it. */
   private now = 0;
@@ -63,11 +65,11 @@ export class Observer implements Told {
   }
 
   /** What to hand to a search. */
-  readonly visitors: Required<Pick<ExploreOptions<Fact>, 'begins' | 'state' | 'step'>> = {
+  readonly visitors: Required<Pick<ExploreOptions<Fact>, 'begins' | 'state' | 'step' | 'silent'>> = {
     begins: (shortest) => {
       this.schedule = shortest;
       if (!this.options.reduce) return; // a reduced search may begin again, knowing more
-      for (const seen of [this.findings, this.witnesses, this.gathered, this.doubts]) seen.clear();
+      for (const seen of [this.findings, this.witnesses, this.gathered, this.heard, this.doubts]) seen.clear();
     },
     state: (state, turns, words, at, resting) => {
       const { verifyEvery } = this.options;
@@ -81,12 +83,17 @@ export class Observer implements Told {
       this.by = way;
       this.judging.step(way, words, this);
     },
+    silent: (way) => way.facts.length === 0,
   };
 
-  blame(blame: Blame): void {
+  blame(blame: Blame, lasting: boolean): void {
+    if (this.heard.has(blame)) return;
+    if (lasting) this.heard.add(blame);
     this.find(blame, () => this.here());
   }
-  evidence(property: Property, pieces: readonly Evidence[]): void {
+  evidence(property: Property, pieces: readonly Evidence[], lasting: boolean): void {
+    if (this.heard.has(pieces)) return;
+    if (lasting) this.heard.add(pieces);
     this.gather(property, pieces, () => this.here());
   }
   witness(name: string): void {

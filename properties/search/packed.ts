@@ -77,6 +77,24 @@ export class Packing {
     this.template = JSON.stringify(boot);
   }
 
+  /** How many values the declaration allows in this slot, where it says so. */
+  domain(slot: number): number {
+    const { kind } = this.slots[slot] as Slot;
+    const none = kind.maybe ? 1 : 0;
+    switch (kind.kind) {
+      case 'flag':
+        return 2 + none;
+      case 'int':
+        return (kind.max ?? 0) + 1 + none;
+      case 'oneOf':
+        return (kind.values?.length ?? 0) + none;
+      case 'name':
+        return this.rows(kind.of ?? '').length + none;
+      case 'whole':
+      case 'constant':
+        return Infinity;
+    }
+  }
   /** The number of this value in this slot. @throws when the value does not fit the field. */
   intern(slot: number, value: unknown): number {
     const { path, kind } = this.slots[slot] as Slot;

@@ -12,6 +12,8 @@ import type { Packing } from './packed.ts';
 export interface Writes {
   readonly slots: Uint16Array;
   readonly ids: Uint16Array;
+  /** What stood there before: a step can be taken only where it does. */
+  readonly olds: Uint16Array;
   readonly high: number;
   readonly low: number;
 }
@@ -60,6 +62,7 @@ export class Recorder<S extends object> {
   changes(): Writes {
     const slots: number[] = [];
     const ids: number[] = [];
+    const olds: number[] = [];
     let high = 0;
     let low = 0;
     for (const [slot, value] of this.overlay) {
@@ -68,10 +71,11 @@ export class Recorder<S extends object> {
       if (after === before) continue;
       slots.push(slot);
       ids.push(after);
+      olds.push(before);
       high ^= this.packing.keyHigh(slot, before) ^ this.packing.keyHigh(slot, after);
       low ^= this.packing.keyLow(slot, before) ^ this.packing.keyLow(slot, after);
     }
-    return { slots: Uint16Array.from(slots), ids: Uint16Array.from(ids), high, low };
+    return { slots: Uint16Array.from(slots), ids: Uint16Array.from(ids), olds: Uint16Array.from(olds), high, low };
   }
 
   private get(slot: number): unknown {

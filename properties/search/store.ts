@@ -1,8 +1,22 @@
+/** States by number, for whoever goes through them. */
+export interface States {
+  /** All states by slots, one after another. */
+  readonly words: Uint16Array;
+  readonly count: number;
+  readonly bytes: number;
+  /** The two lanes of a state's fingerprint. */
+  high(state: number): number;
+  low(state: number): number;
+}
+
+/** Numbers in a line of the cache. */
+const LINE = 16;
+
 /**
  * The set of states seen: every state in full, found by a 64-bit fingerprint, and compared number by number when the
  * fingerprints agree. Nothing is ever taken for seen that was not: the count is exact.
  */
-export class StateStore {
+export class StateStore implements States {
   /** All states, one after another. */
   words: Uint16Array;
   count = 0;
@@ -15,6 +29,9 @@ export class StateStore {
   private lows: Int32Array;
   private highs: Int32Array;
   private mask: number;
+  private found = new Int32Array(1024);
+  /** The sum of what touching saw: it keeps the touching loops from being thrown away. */
+  touched = 0;
 
   /** @param width slots of a state, an even number */
   constructor(width: number) {
@@ -64,6 +81,26 @@ export class StateStore {
       if (this.table[probe * 2] === high && this.lows[number - 1] === low && this.same(candidate, number - 1))
         return number - 1;
     }
+  }
+  /**
+   * Touch what asking for these fingerprints will touch, in loops in which no access depends on another, so that the
+   * memory overlaps them.
+   */
+  touch(highs: Int32Array, lows: Int32Array, n: number): void {
+    if (n > this.found.length) this.found = new Int32Array(n);
+    const { table, mask, found, pairs, half } = this;
+    for (let each = 0; each < n; each += 1) {
+      const probe = ((lows[each] as number) ^ Math.imul(highs[each] as number, 0x9e3779b1)) & mask;
+      found[each] = table[probe * 2 + 1] as number;
+    }
+    let touched = 0;
+    for (let each = 0; each < n; each += 1) {
+      const state = found[each] as number;
+      if (state === 0) continue;
+      touched ^= this.lows[state - 1] as number;
+      for (let at = (state - 1) * half, end = at + half; at < end; at += LINE) touched ^= pairs[at] as number;
+    }
+    this.touched ^= touched;
   }
   /** Was this state added? */
   has(candidate: Int32Array, high: number, low: number): boolean {

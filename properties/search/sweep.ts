@@ -8,12 +8,12 @@ import { type Booted, type Workload, start } from '../../model/design.ts';
 import type { Fact, KernelState } from '../../model/machine.ts';
 import type { Property } from '../property.ts';
 import { fairCircles, heldBack } from './circles.ts';
-import { type ExploreOptions, explore } from './explore.ts';
+import type { ExploreOptions } from './explore.ts';
 import { Learned } from './learned.ts';
 import { type Finding, Observer } from './observer.ts';
 import { reduced } from './reductions/reduced.ts';
 import { refuses } from './refuses.ts';
-import type { BreadthOptions } from './storage/breadth.ts';
+import { type BreadthOptions, breadthFirst } from './storage/breadth.ts';
 import type { Found } from './storage/found.ts';
 import { kernelSystem } from './system.ts';
 
@@ -105,22 +105,21 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
     recalls: (remembered) => observer.recalls(remembered as ReturnType<Observer['remembers']>),
   });
   const exploring = !reduce && !found;
-  const graph = exploring ? explore<KernelState, Fact>(learned, from, { ...visitors, edges: circles }) : found?.graph;
-  const search = found
-    ? { ...found, cyclic: false }
-    : graph
-      ? { ...graph, states: graph.store.count, bytes: graph.store.bytes, cyclic: false }
-      : reduced<KernelState, Fact>(learned, from, {
-          ...visitors,
-          clusters: true,
-          merges: true,
-          debts: true,
-          judge: observer.judges,
-        });
+  const full = exploring ? breadthFirst(learned, from, { ...visitors, mode: 'full', edges: circles }) : found;
+  const graph = full?.graph;
+  const search = full
+    ? { ...full, cyclic: false }
+    : reduced<KernelState, Fact>(learned, from, {
+        ...visitors,
+        clusters: true,
+        merges: true,
+        debts: true,
+        judge: observer.judges,
+      });
   observer.conclude();
 
   const mayHide = (circles && search.cyclic) || [...doubts].some((doubt) => !findings.has(doubt));
-  if (!graph && !found && search.exhausted && mayHide) return sweep(booted, props, { ...options, reduce: false });
+  if (!full && search.exhausted && mayHide) return sweep(booted, props, { ...options, reduce: false });
   const refused = graph
     ? refuses({ circles, storage: 'full', edges: circles, reductions: [], exhausted: graph.exhausted })
     : undefined; // without the full graph there was no circle to look at
@@ -130,7 +129,7 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   const held = graph && circles && !refused && patient ? heldBack(graph) : undefined;
   const blind = found && !graph ? blindTo(props) : undefined;
   const why = !search.exhausted
-    ? (found?.why ?? `stopped after ${search.states} states`)
+    ? ((search.states <= maxStates || found ? full?.why : undefined) ?? `stopped after ${search.states} states`)
     : (blind ?? (held && `a loop holds ${held}'s time back for ever; search with timers at any time`));
   return {
     states: search.states,

@@ -11,8 +11,6 @@ export interface Parcel {
   readonly before: Readonly<Record<string, number>>;
   readonly from: number;
   readonly words: Uint16Array<ArrayBuffer>;
-  readonly highs: Int32Array<ArrayBuffer>;
-  readonly lows: Int32Array<ArrayBuffer>;
 }
 
 /** What one worker has told each other one, and what each other one has told it. */
@@ -29,12 +27,12 @@ export class Post {
     this.fields = packing.slots.map(({ path }) => (path.length === 3 ? `${path[0]}.${path[2]}` : (path[0] as string)));
   }
 
-  write(from: number, to: number, states: Pick<Parcel, 'words' | 'highs' | 'lows'>): Parcel {
+  write(from: number, to: number, words: Parcel['words']): Parcel {
     const before = this.told.get(to) ?? {};
     const all = Object.entries(valuesOf(this.packing));
     this.told.set(to, Object.fromEntries(all.map(([field, texts]) => [field, texts.length])));
     return {
-      ...states,
+      words,
       from,
       before,
       values: Object.fromEntries(all.map(([field, texts]) => [field, texts.slice(before[field] ?? 0)])),

@@ -60,6 +60,7 @@ export class Footprints<S extends object, F> {
       ...{
         slots: none,
         ids: none,
+        olds: none,
         high: 0,
         low: 0,
         thread: '',
@@ -67,7 +68,7 @@ export class Footprints<S extends object, F> {
         outcome: '',
         line: '',
       },
-      ...{ nature: 'may', tamest: true, facts: [], id: -1 },
+      ...{ nature: 'may', tamest: true, facts: [], id: -1, nth: 0 },
     };
   }
 

@@ -48,7 +48,10 @@ class Depth<S extends object, F> {
   readonly seen: Seen;
   private readonly learned: Learned<S, F>;
   private readonly options: DepthOptions<F>;
+  /** The state on which it stands, and its fingerprint. */
   private readonly here: Block;
+  private high = 0;
+  private low = 0;
   private readonly candidates: Candidates;
   private readonly fresh = new Int32Array(1);
   private readonly after: Uint16Array;
@@ -67,8 +70,13 @@ class Depth<S extends object, F> {
   constructor(learned: Learned<S, F>, options: DepthOptions<F>) {
     this.learned = learned;
     this.options = options;
-    this.seen = newSeen(options.mode, learned as unknown as Learned<object, unknown>, options);
-    this.here = new Block(learned.packing.width, 1);
+    // One state at a time: there is no frontier to pack, and a tree is as small as packed states are.
+    this.seen = newSeen(
+      options.mode === 'packed' ? 'tree' : options.mode,
+      learned as unknown as Learned<object, unknown>,
+      options,
+    );
+    this.here = new Block(learned.packing.width / 2, 1);
     this.after = new Uint16Array(learned.packing.width);
     const one = (): Int32Array => new Int32Array(1);
     this.candidates = { block: this.here, highs: one(), lows: one(), froms: one(), ways: one() };
@@ -79,7 +87,7 @@ class Depth<S extends object, F> {
     return this.states;
   }
   get bytes(): number {
-    return this.seen.bytes + this.here.pairs.byteLength + 5 * this.path.byteLength + this.undo.byteLength;
+    return this.seen.bytes + this.here.rows.byteLength + 5 * this.path.byteLength + this.undo.byteLength;
   }
   schedule(state: number): string[] {
     for (let at = this.at; at >= 0; at -= 1)
@@ -92,9 +100,9 @@ class Depth<S extends object, F> {
   run(from: Uint16Array): string | undefined {
     const { learned, here, candidates } = this;
     const { packing } = learned;
-    here.words.set(from);
-    candidates.highs[0] = here.highs[0] = packing.fingerprint(from, 'high');
-    candidates.lows[0] = here.lows[0] = packing.fingerprint(from, 'low');
+    here.halves.set(from);
+    candidates.highs[0] = this.high = packing.fingerprint(from, 'high');
+    candidates.lows[0] = this.low = packing.fingerprint(from, 'low');
     candidates.ways[0] = -1;
     this.seen.folding?.stand(from, 0);
     this.seen.folding?.key(-1, candidates.highs, candidates.lows, 0);
@@ -113,13 +121,11 @@ class Depth<S extends object, F> {
   private onward(): string | undefined {
     const { learned, here, candidates, options, at: depth, seen } = this;
     const { highs, lows, ways } = candidates;
-    const high = here.highs[0] as number;
-    const low = here.lows[0] as number;
     const { folding } = seen;
-    folding?.stand(here.words, 0);
+    folding?.stand(here.halves, 0);
     let nth = this.nths[depth] as number;
     for (let thread = this.threads[depth] as number; thread < learned.threads.length; thread += 1) {
-      const turn = learned.turn(thread, here.words, 0);
+      const turn = learned.turn(thread, here.halves, 0);
       for (; nth < turn.ids.length; nth += 1) {
         if (this.helds[depth] === 1 && turn.ways[nth]?.nature === 'time') continue;
         this.transitions += 1;
@@ -128,8 +134,8 @@ class Depth<S extends object, F> {
         if (why !== undefined) return why;
         if (folding) folding.key(turn.ids[nth] as number, highs, lows, 0);
         else {
-          highs[0] = high ^ (turn.highs[nth] as number);
-          lows[0] = low ^ (turn.lows[nth] as number);
+          highs[0] = this.high ^ (turn.highs[nth] as number);
+          lows[0] = this.low ^ (turn.lows[nth] as number);
         }
         ways[0] = turn.ids[nth] as number;
         if (seen.add(candidates, 1, this.fresh) === 0) continue;
@@ -153,7 +159,7 @@ class Depth<S extends object, F> {
     let owed = false;
     let time = false;
     for (let thread = 0; thread < learned.threads.length; thread += 1) {
-      const turn = learned.turn(thread, here.words, 0);
+      const turn = learned.turn(thread, here.halves, 0);
       if (options.state) turns.push(turn);
       owed ||= turn.owed;
       time ||= turn.time;
@@ -165,7 +171,7 @@ class Depth<S extends object, F> {
     this.nths[this.at] = 0;
     this.helds[this.at] = options.patient && owed && time ? 1 : 0;
     this.states += 1;
-    options.state?.(this.states - 1, turns, here.words, 0, resting);
+    options.state?.(this.states - 1, turns, here.halves, 0, resting);
     if (options.progress && this.states % PROGRESS_EVERY === 0)
       options.progress(this.states, this.states - this.at, this.at);
   }
@@ -174,11 +180,11 @@ class Depth<S extends object, F> {
     const { slots } = way;
     while (this.undone + slots.length > this.undo.length) this.undo = enlarged(this.undo);
     for (let each = 0; each < slots.length; each += 1)
-      this.undo[this.undone + each] = here.words[slots[each] as number] as number;
+      this.undo[this.undone + each] = here.halves[slots[each] as number] as number;
     this.undone += slots.length;
-    apply(way, here.words, 0);
-    here.highs[0] = (here.highs[0] as number) ^ way.high;
-    here.lows[0] = (here.lows[0] as number) ^ way.low;
+    apply(way, here.halves, 0);
+    this.high ^= way.high;
+    this.low ^= way.low;
     this.at += 1;
     if (this.at > this.depth) this.depth = this.at;
     if (this.at === this.path.length) {
@@ -196,9 +202,9 @@ class Depth<S extends object, F> {
       const way = this.learned.way(this.ways[this.at] as number);
       this.undone -= way.slots.length;
       for (let each = 0; each < way.slots.length; each += 1)
-        here.words[way.slots[each] as number] = this.undo[this.undone + each] as number;
-      here.highs[0] = (here.highs[0] as number) ^ way.high;
-      here.lows[0] = (here.lows[0] as number) ^ way.low;
+        here.halves[way.slots[each] as number] = this.undo[this.undone + each] as number;
+      this.high ^= way.high;
+      this.low ^= way.low;
     }
     this.at -= 1;
   }
@@ -214,7 +220,7 @@ class Depth<S extends object, F> {
   }
   /** Let the visitor look at a step, in the state after it. */
   private show(way: Way<F>): void {
-    this.after.set(this.here.words);
+    this.after.set(this.here.halves);
     apply(way, this.after, 0);
     this.options.step?.(way, this.path[this.at] as number, this.after);
   }

@@ -2,30 +2,50 @@
  * The states of a level, in blocks: a block that has been expanded is used again for the next level, so that a search
  * holds about one level, and nothing is ever copied to make room.
  *
- * Two slots stand in one 32-bit number, so that states are copied and compared two slots at a time.
+ * A state is a row of whole words: the state itself (layout.ts), the two lanes of its key, the turn of every process,
+ * and the way by which it was found. Where the state is its own key the lanes are the state.
  */
+import type { Layout } from './layout.ts';
 
-/** States in a block. */
+/** States in a block. Small enough that little is left unused, and that it may still be in a cache when it is read. */
 export const BLOCK = 2048;
+/** The largest turn or way that a row of half words can name. */
+const MOST_NUMBERS = 0xfffe;
+
+/** What a row looks like. */
+export interface Shape {
+  readonly layout: Layout;
+  /** The word at which the low lane of the key stands; the high one is the next. */
+  readonly keyAt: number;
+  /** The word at which the turns begin, half a word or a word each; the way comes after them. */
+  readonly turnsAt: number;
+  readonly turnsPerWord: 1 | 2;
+  /** Words of a row. */
+  readonly stride: number;
+}
+/** @param linear the state is its own key */
+export function shapeOf(layout: Layout, linear: boolean, threads: number, numbers: number): Shape {
+  const turnsPerWord = numbers <= MOST_NUMBERS ? 2 : 1;
+  const keyAt = linear ? 0 : layout.words;
+  const turnsAt = linear ? 2 : layout.words + 2;
+  return { layout, keyAt, turnsAt, turnsPerWord, stride: turnsAt + Math.ceil((threads + 1) / turnsPerWord) };
+}
+export const names = ({ turnsPerWord }: Shape, numbers: number): boolean =>
+  turnsPerWord === 1 || numbers <= MOST_NUMBERS;
+/** What stands for no way: the boot state was found by none, and a state from elsewhere by one that is not known here. */
+export const noWay = ({ turnsPerWord }: Shape): number => (turnsPerWord === 2 ? MOST_NUMBERS + 1 : -1);
 
 export class Block {
-  readonly words: Uint16Array;
-  /** The same memory, two slots at a time. */
-  readonly pairs: Int32Array;
-  /** Two lanes of each state's fingerprint, or of the key that stands for it. */
-  readonly highs: Int32Array;
-  readonly lows: Int32Array;
-  /** The id of the way by which each was found; less than zero when that is not known. */
-  readonly bys: Int32Array;
+  readonly rows: Int32Array;
+  /** The same memory, half a word at a time. */
+  readonly halves: Uint16Array;
+  readonly stride: number;
   count = 0;
 
-  /** @param width slots of a state, an even number; none when the keys say everything */
-  constructor(width: number, room: number = BLOCK) {
-    this.pairs = new Int32Array((width / 2) * room);
-    this.words = new Uint16Array(this.pairs.buffer);
-    this.highs = new Int32Array(room);
-    this.lows = new Int32Array(room);
-    this.bys = new Int32Array(room);
+  constructor(stride: number, room: number = BLOCK) {
+    this.stride = stride;
+    this.rows = new Int32Array(stride * room);
+    this.halves = new Uint16Array(this.rows.buffer);
   }
 }
 
@@ -33,11 +53,11 @@ export class Block {
 export class Levels {
   now: Block[] = [];
   next: Block[] = [];
-  private readonly spare: Block[] = [];
-  private readonly width: number;
+  private spare: Block[] = [];
+  shape: Shape;
 
-  constructor(width: number) {
-    this.width = width;
+  constructor(shape: Shape) {
+    this.shape = shape;
   }
 
   get bytes(): number {
@@ -51,9 +71,9 @@ export class Levels {
   }
   /** A block of the next level with room for one more. */
   open(): Block {
-    const last = this.next.at(-1);
-    if (last && last.count < BLOCK) return last;
-    const block = this.spare.pop() ?? new Block(this.width);
+    const last = this.next[this.next.length - 1];
+    if (last !== undefined && last.count < BLOCK) return last;
+    const block = this.spare.pop() ?? new Block(this.shape.stride);
     block.count = 0;
     this.next.push(block);
     return block;
@@ -68,8 +88,24 @@ export class Levels {
     this.now = this.next;
     this.next = [];
   }
+  /** Bytes that rows of this shape would take on top. */
+  moreAs({ stride }: Shape): number {
+    return (this.now.length + this.next.length) * BLOCK * 4 * Math.max(0, stride - this.shape.stride);
+  }
+  /** Rows look different from now on: `move` writes one from an old block to its place in a new one. */
+  reshape(shape: Shape, move: (from: Block, to: Block, state: number) => void): void {
+    this.shape = shape;
+    this.spare = [];
+    for (const blocks of [this.now, this.next])
+      blocks.forEach((old, nth) => {
+        const block = new Block(shape.stride);
+        block.count = old.count;
+        for (let state = 0; state < old.count; state += 1) move(old, block, state);
+        blocks[nth] = block;
+      });
+  }
 
   private get blockBytes(): number {
-    return BLOCK * (this.width * 2 + 12);
+    return BLOCK * this.shape.stride * 4;
   }
 }

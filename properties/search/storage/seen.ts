@@ -11,12 +11,14 @@ import type { Learned } from '../learned.ts';
 import { BitSeen } from './bits.ts';
 import { FingerprintSeen } from './fingerprint-seen.ts';
 import { FullSeen } from './full.ts';
+import type { Layout } from './layout.ts';
 import type { Block } from './level.ts';
+import { PackedSeen } from './packed.ts';
 import { TreeSeen } from './tree.ts';
 
 /** Steps that lead to states which are perhaps new. */
 export interface Candidates {
-  /** The states that the steps leave. */
+  /** The states that the steps leave; rows that begin with the state as it is laid out. */
   block: Block;
   /** The two lanes of the fingerprint of the state that each step leads to; with a folding, of its key. */
   readonly highs: Int32Array;
@@ -42,6 +44,11 @@ export interface Folding {
 export interface Seen {
   /** When there is one, candidates are known by its keys and not by fingerprints, and a level keeps only keys. */
   readonly folding?: Folding;
+  /**
+   * States are laid out otherwise from now on.
+   * @returns a folding, when states do not go on being their own keys
+   */
+  rekey?(from: Layout, to: Layout): Folding | undefined;
   /** Bytes held. */
   readonly bytes: number;
   /** Bytes that adding `n` states may take on top, at the worst moment. */
@@ -64,7 +71,7 @@ export interface Doubt {
   readonly says: string;
 }
 
-export const MODES = ['full', 'fingerprints', 'tree', 'bits'] as const;
+export const MODES = ['full', 'packed', 'fingerprints', 'tree', 'bits'] as const;
 export type Mode = (typeof MODES)[number];
 
 export interface SeenOptions {
@@ -78,6 +85,8 @@ export function newSeen(mode: Mode, learned: Learned<object, unknown>, options: 
   switch (mode) {
     case 'full':
       return new FullSeen(learned);
+    case 'packed':
+      return new PackedSeen(learned, options.expect);
     case 'fingerprints':
       return new FingerprintSeen(options.expect);
     case 'tree':

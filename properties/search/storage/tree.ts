@@ -86,6 +86,9 @@ export class TreeSeen implements Seen, Folding {
   add({ highs, lows }: Candidates, n: number, fresh: Int32Array): number {
     return this.roots.add(highs, lows, n, fresh);
   }
+  addKeys(highs: Int32Array, lows: Int32Array, n: number, fresh: Int32Array): number {
+    return this.roots.add(highs, lows, n, fresh);
+  }
 
   key(way: number, highs: Int32Array, lows: Int32Array, at: number): void {
     const { base, folded, words, nodes, learned } = this;

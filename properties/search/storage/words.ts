@@ -12,18 +12,18 @@ export class Words {
   private readonly numbers = new Map<string, number>();
   private readonly byWay: number[] = [];
 
-  /** @throws when there are more words than 16 bits can number */
-  number(way: Way<unknown>): number {
-    return this.byWay[way.id] ?? (this.byWay[way.id] = this.of(word(way)));
+  /** The number of the word of this way. @throws when there are more words than 16 bits can number */
+  of(way: number, learned: { way(id: number): Way<unknown> }): number {
+    return this.byWay[way] ?? (this.byWay[way] = this.number(word(learned.way(way))));
   }
   text(number: number): string {
     return this.texts[number] as string;
   }
   restore(texts: readonly string[]): void {
-    for (const text of texts) this.of(text);
+    for (const text of texts) this.number(text);
   }
 
-  private of(text: string): number {
+  private number(text: string): number {
     const known = this.numbers.get(text);
     if (known !== undefined) return known;
     if (this.texts.length >= MOST_WORDS)
