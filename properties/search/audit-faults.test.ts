@@ -28,7 +28,7 @@ import { StateStore } from './store.ts';
 import { type Sweep, sweep } from './sweep.ts';
 import { kernelSystem } from './system.ts';
 
-type Method = (this: any, ...given: any[]) => any;
+type Method = (this: any, ...given: any[]) => unknown;
 type Attacked = How['storage'] | 'depth' | 'reduced';
 interface Fault {
   readonly kind: string;
