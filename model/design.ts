@@ -7,15 +7,19 @@
 import {
   type Block,
   type Instruction,
+  type KernelObject,
   type KernelState,
   type Machine,
+  type Op,
   type Operand,
+  type Rows,
   type ThreadSpec,
+  schema as threadSchema,
 } from './machine.ts';
-import { inAtomic, ops, routines, schema } from './objects/index.ts';
+import { inAtomic, objects as allObjects, together } from './objects/index.ts';
 import type { Call } from './objects/user.ts';
 import { compile } from './program.ts';
-import { bootState } from './schema.ts';
+import { type Schema, bootState } from './schema.ts';
 
 /** The names of all properties, fixed: traces, reports and tests agree on them. */
 export const PROPERTIES = [
@@ -52,7 +56,7 @@ export const may = (program: Block): ThreadSpec => ({ kind: 'kernel', begins: 'm
 
 export interface Kernel {
   /** Rows by slice: `{ locks: { 'mn.lock': {} }, fences: { job: {} } }`. Workers, timers, rings and users bring their own. */
-  readonly objects?: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+  readonly objects?: Rows;
   readonly threads: Readonly<Record<string, ThreadSpec>>;
   readonly routines?: Readonly<Record<string, Block>>;
   readonly calls?: Readonly<Record<string, CallSpec>>;
@@ -149,13 +153,19 @@ export interface Booted {
 }
 
 /**
- * Build the machine of one setting.
+ * Build the machine of one setting, out of these kernel objects.
  * @throws when the design names a lock, fence, routine, label or value that does not exist, listing what does.
  */
-export function boot(of: Design, given: Knobs = {}): Booted {
+export function boot(of: Design, given: Knobs = {}, objects: readonly KernelObject[] = allObjects): Booted {
   const knobs = fullKnobs(of, given);
   const kernel = of.kernel(knobs);
   const calls = kernel.calls ?? {};
+  const schema: Schema = Object.assign({}, threadSchema, ...objects.map((object) => object.schema ?? {})) as Schema;
+  const ops: Machine['ops'] = Object.fromEntries(
+    objects.flatMap((object) => object.ops.map(({ opName, op }): [string, Op] => [opName, op])),
+  );
+  const routines = Object.assign({}, ...objects.map((object) => object.routines ?? {})) as Record<string, Block>;
+  const broughtBy = (line: Instruction): Rows[] => objects.flatMap(({ brings }) => (brings ? [brings(line)] : []));
   const blocks: Record<string, Block> = { ...routines };
   const add = (name: string, block: Block): void => {
     if (name in blocks) throw new Error(`${of.name}: "${name}" is declared twice among routines, calls and threads`);
@@ -165,16 +175,14 @@ export function boot(of: Design, given: Knobs = {}): Booted {
   for (const [name, { body }] of Object.entries(calls)) add(name, body);
   for (const [name, { program }] of Object.entries(kernel.threads)) add(name, program);
 
-  const given_rows: Record<string, Record<string, Record<string, unknown>>> = {};
-  const merge = (
-    slices: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>,
-  ): void => {
-    for (const [slice, rows] of Object.entries(slices))
-      for (const [row, start] of Object.entries(rows))
-        (given_rows[slice] ??= {})[row] = { ...given_rows[slice]?.[row], ...start };
-  };
-  for (const [name, { rows }] of Object.entries(kernel.threads)) merge(rows?.(name) ?? {});
-  merge(kernel.objects ?? {});
+  const programs = Object.fromEntries(
+    Object.entries(blocks).map(([name, block]) => [name, compile(`${of.name}: ${name}`, block)]),
+  );
+  const rows = together(
+    ...Object.values(programs).flatMap((program) => program.flatMap(broughtBy)),
+    ...Object.entries(kernel.threads).map(([name, thread]) => thread.rows?.(name) ?? {}),
+    kernel.objects ?? {},
+  );
   const threads = Object.fromEntries(
     Object.entries(kernel.threads).map(([name, { atomic, begins }]) => [
       name,
@@ -186,12 +194,10 @@ export function boot(of: Design, given: Knobs = {}): Booted {
       },
     ]),
   );
-  const state = bootState(schema, { ...given_rows, threads }, Object.keys(blocks)) as unknown as KernelState;
+  const state = bootState(schema, { ...rows, threads }, Object.keys(blocks)) as unknown as KernelState;
   state.facts = [];
-  const programs = Object.fromEntries(
-    Object.entries(blocks).map(([name, block]) => [name, compile(`${of.name}: ${name}`, block)]),
-  );
-  const machine: Machine = { ops, schema, threads: kernel.threads, programs, boot: state };
+  const leftovers: Machine['leftovers'] = (now) => objects.flatMap((object) => object.leftovers?.(now) ?? []);
+  const machine: Machine = { ops, schema, leftovers, threads: kernel.threads, programs, boot: state };
   for (const [name, program] of Object.entries(programs))
     if (!(name in routines)) checkNames(`${of.name}: ${name}`, program, machine);
   const booted: Booted = { design: of, knobs, machine, calls, workload: kernel.workload ?? {} };

@@ -103,6 +103,9 @@ export interface Op {
   run(kernel: KernelState, thread: string, operands: any, outcome: string): void;
 }
 
+/** What a design gives of the state at boot: rows by slice, each with the fields that do not begin empty. */
+export type Rows = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+
 export interface ThreadSpec {
   /** `kernel` and `hardware` are fair; `timer` is fair but slow; `user` owes nothing and is owed nothing. */
   readonly kind: 'kernel' | 'hardware' | 'timer' | 'user';
@@ -112,12 +115,14 @@ export interface ThreadSpec {
   /** Runs in interrupt context (CTX-I): may not sleep. */
   readonly atomic?: true;
   /** Rows that this thread brings along, by slice: the work item behind a worker, the user behind a process. */
-  readonly rows?: (thread: string) => Record<string, Record<string, Record<string, unknown>>>;
+  readonly rows?: (thread: string) => Rows;
 }
 
 export interface Machine {
   readonly ops: Readonly<Record<string, Op>>;
   readonly schema: Schema;
+  /** What is left over, in words, when everything has come to rest (rule I-16). */
+  readonly leftovers: (kernel: KernelState) => readonly string[];
   readonly threads: Readonly<Record<string, ThreadSpec>>;
   /** Flat programs by routine name; the program of a thread has the thread's name. */
   readonly programs: Readonly<Record<string, readonly Instruction[]>>;
@@ -332,9 +337,12 @@ export function instruction<A extends readonly unknown[], O extends Record<strin
 
 /** One file of `objects/`: part of the schema, some instructions, and routines that they call. */
 export interface KernelObject {
+  /** Tables only: of an object that a design does not use there are no rows, so it has no part in the state. */
   readonly schema?: Schema;
   readonly ops: readonly { readonly opName: string; readonly op: Op }[];
   readonly routines?: Readonly<Record<string, Block>>;
+  /** Rows that come along with a line that stands in some program, by slice. */
+  readonly brings?: (line: Instruction) => Rows;
   /** What of this object is left over, in words, when everything has come to rest (rule I-16). */
   readonly leftovers?: (kernel: KernelState) => readonly string[];
 }

@@ -1,6 +1,5 @@
 /** no-leak: when every program has ended and the machine has calmed down, nothing is left (rule I-16). */
 import type { Machine } from '../model/machine.ts';
-import { objects } from '../model/objects/index.ts';
 import type { Opens, Property } from './property.ts';
 
 /** Has everybody who began also ended? A thread that still waits has not, nor has a program with more to do. */
@@ -19,7 +18,7 @@ export const noLeak: Property = {
   rest(machine, kernel, opens) {
     if (!allEnded(machine, opens)) return undefined;
     if (Object.values(kernel.users).some(({ todo }) => todo.length > 0)) return undefined;
-    const left = objects.flatMap((object) => object.leftovers?.(kernel) ?? []);
+    const left = machine.leftovers(kernel);
     if (left.length === 0) return undefined;
     return {
       property: 'no-leak',

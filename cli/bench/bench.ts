@@ -12,12 +12,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import { objects } from '../../model/objects/index.ts';
 import { panSays } from '../../properties/search/promela.ts';
 import { EXACT, HOW_TO_INSTALL, inFolder, spinVersion, verifierOf } from '../spin.ts';
 import { type Chosen, biggerWorkload, largestSetting } from './chosen.ts';
 import { type Measured, type Measure, measuring } from './measured.ts';
 import { twoPhaseCommitInPromela } from './promela-twin.ts';
 import type { Task, Told } from './side.ts';
+import { largestStates, neededObjects } from './size.ts';
 
 /** What one run of one side came to. */
 interface Run {
@@ -164,6 +166,23 @@ function spinSide(measure: Measure, name: string, program: string): Side {
   };
 }
 
+/** The same design booted out of all objects, and out of those that it needs. */
+function unusedObjects(measure: Measure, { booted, workload }: Chosen): Match {
+  const { design, knobs } = booted;
+  const needed = neededObjects(design, knobs).map((object) => objects.indexOf(object));
+  const task = { design: design.name, knobs, workload };
+  return {
+    what: `${design.name}, ${UNUSED}`,
+    unit: 'states',
+    sides: {
+      all: ourSide(measure, `all ${objects.length} objects`, 'learned', task),
+      needed: ourSide(measure, `the ${needed.length} that it needs`, 'learned', { ...task, objects: needed }),
+    },
+    rows: [{ ours: 'all', theirs: 'needed' }],
+  };
+}
+const UNUSED = 'with objects that it does not use';
+
 function matches(measure: Measure, folder: string, quick: boolean, chosen: Chosen, bigger: Chosen): Match[] {
   const n = quick ? 8 : 9;
   const twin = twoPhaseCommitInPromela(n);
@@ -273,6 +292,12 @@ function tableOf(rows: readonly Row[]): string {
   return table.toString();
 }
 
+function sizesOf(sizes: ReturnType<typeof largestStates>): string {
+  const table = new Table({ head: ['design', 'settings', 'bytes'], style: { head: [], border: [] } });
+  for (const { design, settings, bytes } of sizes) table.push([design, settings, bytes]);
+  return table.toString();
+}
+
 /** Spin from the distribution's packages, where that is possible. @throws saying what to install otherwise */
 function needSpin(say: (line: string) => void): string {
   const there = spinVersion();
@@ -298,14 +323,18 @@ function bench({ quick, json, only }: Options): void {
   const bigger = biggerWorkload(chosen);
   const rows = inFolder((folder) => {
     const measure = measuring(folder);
-    return matches(measure, folder, quick, chosen, bigger)
-      .filter(({ what }) => what.includes(only))
-      .flatMap((each) => play(each, say));
+    const all = matches(measure, folder, quick, chosen, bigger).filter(({ what }) => what.includes(only));
+    if (UNUSED.includes(only)) {
+      say(`looking for the objects that ${chosen.booted.design.name} needs`);
+      all.push(unusedObjects(measure, chosen));
+    }
+    return all.flatMap((each) => play(each, say));
   });
   const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version, spin };
   const design = { name: chosen.booted.design.name, knobs: chosen.booted.knobs, ...chosen.size };
+  const sizes = largestStates();
   if (json) {
-    console.log(JSON.stringify({ machine, design, rounds: ROUNDS, rows }, null, 2));
+    console.log(JSON.stringify({ machine, design, rounds: ROUNDS, rows, sizes }, null, 2));
     return;
   }
   console.log(
@@ -317,6 +346,8 @@ function bench({ quick, json, only }: Options): void {
       .join(', ')}`,
   );
   console.log(tableOf(rows));
+  console.log('The largest packed state of each design:');
+  console.log(sizesOf(sizes));
 }
 
 const program = new Command('bench')

@@ -4,6 +4,7 @@
  */
 import { type Knobs, type Workload, boot } from '../../model/design.ts';
 import { designs } from '../../model/designs/index.ts';
+import { objects as allObjects } from '../../model/objects/index.ts';
 import { properties } from '../../properties/index.ts';
 import { signature } from '../../properties/property.ts';
 import { twoPhaseCommit } from '../../properties/search/classics/two-phase-commit.ts';
@@ -22,6 +23,8 @@ export interface Task {
   readonly design?: string;
   readonly knobs?: Knobs;
   readonly workload?: Workload;
+  /** Boot out of these kernel objects only, by their place in the list of all. */
+  readonly objects?: readonly number[];
   readonly seed?: number;
   readonly runs?: number;
   readonly steps?: number;
@@ -42,10 +45,10 @@ const UNBOUNDED = { maxStates: Number.MAX_SAFE_INTEGER, patient: true } as const
 /** More than any comparison has. */
 const PLENTY_OF_STATES = 2_000_000;
 
-const bootedOf = ({ design, knobs }: Task) => {
+const bootedOf = ({ design, knobs, objects }: Task) => {
   const found = designs.find(({ name }) => name === design);
   if (!found) throw new Error(`unknown design "${design}"`);
-  return boot(found, knobs ?? {});
+  return boot(found, knobs ?? {}, objects ? allObjects.filter((_, at) => objects.includes(at)) : allObjects);
 };
 const sorted = (names: Iterable<string>): string[] => [...names].sort();
 

@@ -1,6 +1,5 @@
 /** The kernel objects there are; one file each. A new object is a new file and its name here. */
-import { type KernelObject, type Op, schema as threads } from '../machine.ts';
-import type { Schema } from '../schema.ts';
+import type { KernelObject } from '../machine.ts';
 import { buffer } from './buffer.ts';
 import { bufferMove } from './buffer-move.ts';
 import { bufferPages } from './buffer-pages.ts';
@@ -148,14 +147,6 @@ export const objects: readonly KernelObject[] = [
   wwMutex,
   wwTicket,
 ];
-
-export const schema: Schema = Object.assign({}, threads, ...objects.map((object) => object.schema ?? {})) as Schema;
-export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
-  objects.flatMap((object) => object.ops.map(({ opName, op }) => [opName, op])),
-);
-export const routines = Object.assign({}, ...objects.map((object) => object.routines ?? {})) as Readonly<
-  Record<string, import('../machine.ts').Block>
->;
 
 export * from './buffer.ts';
 export * from './buffer-move.ts';

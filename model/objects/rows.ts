@@ -2,7 +2,8 @@
  * Rows of several objects, put together: an object that needs rows in more than one table says so in one place, and a
  * design adds them up.
  */
-export type Rows = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+import type { Rows } from '../machine.ts';
+export type { Rows };
 
 /** All of these rows; of a row that stands in several parts, the later one decides each field. */
 export function together(...parts: readonly Rows[]): Rows {

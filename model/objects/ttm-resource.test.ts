@@ -1,6 +1,6 @@
 /** What the kernel's own tests of resources and managers assert (drivers/gpu/drm/ttm/tests/ttm_resource_test.c). */
 import { expect, test } from 'vitest';
-import { bootState } from '../schema.ts';
+import { bootKernel } from '../stage.ts';
 import type { Block, Instruction } from '../machine.ts';
 import { type Setup, inconsistencies, ttmAlone } from '../ttm-stage.ts';
 import {
@@ -14,7 +14,6 @@ import {
   ttm_resource_manager_set_used,
   ttm_resource_manager_usage,
   ttm_bo_validate,
-  schema,
 } from './index.ts';
 
 const run = (body: Block | Instruction, setup: Setup) => {
@@ -39,10 +38,14 @@ test('KUNIT-64: fini takes it off the list, and the usage is 0 again', () => {
   expect(run([init, ttm_resource_free('bo', 'TT')], empty).managers['TT']).toMatchObject({ usage: 0, lru: [] });
 });
 test('KUNIT-65: a new manager: its size, nothing used, no move, nothing on its lists', () => {
-  const { managers } = bootState(schema, ttm_objects({ bos: {}, managers: { TT: { size: 8 } } })) as {
-    managers: Record<string, unknown>;
-  };
-  expect(managers['TT']).toMatchObject({ state: 'used', size: 8, usage: 0, move: [], lru: [] });
+  const objects = ttm_objects({ bos: {}, managers: { TT: { size: 8 } } });
+  expect(bootKernel({ objects, threads: {} }).machine.boot.managers['TT']).toMatchObject({
+    state: 'used',
+    size: 8,
+    usage: 0,
+    move: [],
+    lru: [],
+  });
 });
 test('KUNIT-66: the usage is the sum of the sizes', () => {
   const setup: Setup = { bos: { bo: { size: 3 }, other: { size: 2, place: 'TT' } }, managers: { TT: { size: 8 } } };

@@ -241,7 +241,7 @@ function objectShows(booted: Booted, kernel: KernelState, inCall: Oracle['inCall
   const now = opens(booted.machine, kernel);
   return {
     mutexes,
-    tickets: kernel.tickets.map(({ by, wounded, contended }) => [by, wounded, contended]),
+    tickets: (kernel.ww_classes['ww']?.tickets ?? []).map(({ by, wounded, contended }) => [by, wounded, contended]),
     acquired: THREADS.map((thread) => acquired(kernel, thread, 'ww').length),
     canGoOn: THREADS.filter((thread) => inCall[thread] && now[thread]?.kind === 'ready'),
   };
@@ -362,7 +362,9 @@ function allEnd(algorithm: Algorithm, pairs: readonly (readonly string[])[], pic
     const { facts } = follow(booted.machine, kernel, thread);
     expect(facts.filter((fact) => fact.kind === 'misuse')).toEqual([]);
   }
-  return THREADS.every((thread) => kernel.users[thread]?.todo.length === 0) && kernel.tickets.length === 0;
+  return (
+    THREADS.every((thread) => kernel.users[thread]?.todo.length === 0) && kernel.ww_classes['ww']?.tickets.length === 0
+  );
 }
 const pair = fc.constantFrom(['a', 'b'], ['b', 'a'], ['b', 'c'], ['c', 'b'], ['a', 'c'], ['c', 'a']);
 const endsFor = (algorithm: Algorithm, runs: number): void =>

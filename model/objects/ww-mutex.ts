@@ -10,13 +10,13 @@ import {
   tryStep,
   unlockStep,
 } from './ww-lock.ts';
+import { RESERVATION } from './ww-ticket.ts';
 
 const taking = (kernel: KernelState, lock: string, ctx: Context): Taking => {
   const of = kernel.ww_mutexes[lock]?.class ?? '';
-  if (!kernel.ww_classes[of])
-    throw new Error(
-      `the ww_mutex ${lock} needs a class; there are: ${Object.keys(kernel.ww_classes).join(', ') || 'none'}`,
-    );
+  const classes = Object.keys(kernel.ww_classes).filter((each) => each !== RESERVATION);
+  if (!classes.includes(of))
+    throw new Error(`the ww_mutex ${lock} needs a class; there are: ${classes.join(', ') || 'none'}`);
   return { lock, class: of, ctx };
 };
 const shown = (ctx: Context): string => (ctx === 'ticket' ? '&ticket' : 'NULL');

@@ -1,7 +1,7 @@
 /**
  * Tickets, the acquire contexts of ww_mutexes: who gives way to whom (include/linux/ww_mutex.h; rules W-1..W-8).
  *
- * The age of a ticket is its place in `tickets`, not a stamp, so that states stay finite. What a lock remembers of those
+ * The age of a ticket is its place among those of its class, not a stamp, so that states stay finite. What a lock remembers of those
  * who have it and wait for it is declared here too, for ticket and lock are rewritten together.
  */
 import { type KernelObject, type KernelState, type Thread, complain, instruction } from '../machine.ts';
@@ -19,7 +19,6 @@ export interface WwWaiter {
 /** A live acquire context (W-2). */
 export interface Ticket {
   readonly by: string;
-  readonly class: string;
   /** An older transaction of a wound-wait class wants what this one holds (W-15). */
   readonly wounded: boolean;
   /** The lock that said -EDEADLK; it must be the next one taken (W-24, W-25). */
@@ -36,11 +35,13 @@ export const lockFields = {
   waiters: whole<readonly WwWaiter[]>([]),
 };
 const fields = {
-  /** DEFINE_WW_CLASS makes a wound-wait class, DEFINE_WD_CLASS a wait-die class (W-1). */
-  ww_classes: table({ algorithm: constant<'wound-wait' | 'wait-die'>('wound-wait') }),
+  ww_classes: table({
+    /** DEFINE_WW_CLASS makes a wound-wait class, DEFINE_WD_CLASS a wait-die class (W-1). */
+    algorithm: constant<'wound-wait' | 'wait-die'>('wound-wait'),
+    /** Live acquire contexts of the class, oldest first (W-2, W-5). */
+    tickets: whole<readonly Ticket[]>([]),
+  }),
   ww_mutexes: table({ class: fixedName('ww_classes'), ...lockFields }),
-  /** Live acquire contexts of all classes, oldest first (W-2, W-5). */
-  tickets: whole<readonly Ticket[]>([]),
 };
 declare module '../machine.ts' {
   interface Slices extends Kept<typeof fields> {}
@@ -52,23 +53,25 @@ export const mutexClass = (of: string): string => `${of}_mutex`;
 export type LockRow = Pick<Kept<typeof fields>['ww_mutexes'][string], 'owner' | 'ticketed' | 'waiters'>;
 export const wwRow = (kernel: KernelState, { lock, class: of }: { lock: string; class: string }): LockRow =>
   (of === RESERVATION ? kernel.resvs[lock] : kernel.ww_mutexes[lock]) as LockRow;
-export const waitDie = (kernel: KernelState, of: string): boolean =>
-  of === RESERVATION || kernel.ww_classes[of]?.algorithm === 'wait-die';
+type ClassRow = Kept<typeof fields>['ww_classes'][string];
+/** There is none of reservations when no line of the machine takes a ticket for them. */
+const classRow = (kernel: KernelState, of: string): ClassRow | undefined => kernel.ww_classes[of];
+export const waitDie = (kernel: KernelState, of: string): boolean => classRow(kernel, of)?.algorithm === 'wait-die';
 export const heldBy = (kernel: KernelState, me: string) => (kernel.threads[me] as Thread).held;
 
 export const ticketOf = (kernel: KernelState, by: string, of: string): Ticket | undefined =>
-  kernel.tickets.find((ticket) => ticket.by === by && ticket.class === of);
+  classRow(kernel, of)?.tickets.find((ticket) => ticket.by === by);
 /** Is the transaction of `a` older than that of `b`? */
 export function olderTicket(kernel: KernelState, of: string, a: string, b: string): boolean {
-  const age = (by: string): number =>
-    kernel.tickets.findIndex((ticket) => ticket.by === by && ticket.class === of) >>> 0;
+  const tickets = classRow(kernel, of)?.tickets ?? [];
+  const age = (by: string): number => tickets.findIndex((ticket) => ticket.by === by) >>> 0;
   return age(a) < age(b);
 }
 export function rewriteTicket(kernel: KernelState, by: string, of: string, change: Partial<Ticket>): void {
-  const same = (ticket: Ticket): boolean => ticket.by === by && ticket.class === of;
-  const now = kernel.tickets.find(same);
-  if (!now || Object.entries(change).every(([field, value]) => now[field as keyof Ticket] === value)) return;
-  kernel.tickets = kernel.tickets.map((ticket) => (same(ticket) ? { ...ticket, ...change } : ticket));
+  const row = classRow(kernel, of);
+  const now = ticketOf(kernel, by, of);
+  if (!row || !now || Object.entries(change).every(([field, value]) => now[field as keyof Ticket] === value)) return;
+  row.tickets = row.tickets.map((ticket) => (ticket.by === by ? { ...ticket, ...change } : ticket));
 }
 /** The locks that this thread's ticket has; their number is `ctx->acquired` (I-9). */
 export const acquired = (kernel: KernelState, me: string, of: string): string[] =>
@@ -90,8 +93,9 @@ export const ww_acquire_init = instruction('ww_acquire_init', (of: string = RESE
   touches: onClass,
   run: (kernel, me, { class: of }) => {
     if (ticketOf(kernel, me, of)) complain(kernel, me, 'W-6', `${me} starts a second transaction inside the first`);
-    const ticket: Ticket = { by: me, class: of, wounded: false, contended: null, done: false };
-    kernel.tickets = [...kernel.tickets.filter((each) => each.by !== me || each.class !== of), ticket];
+    const row = classRow(kernel, of) as ClassRow;
+    const ticket: Ticket = { by: me, wounded: false, contended: null, done: false };
+    row.tickets = [...row.tickets.filter(({ by }) => by !== me), ticket];
     const hold = { object: ticketObject(of), kind: 'ticket', mode: 'exclusive', try: false } as const;
     acquire(kernel, me, { ...hold, class: acquireClass(of) });
     acquire(
@@ -118,7 +122,8 @@ export const ww_acquire_fini = instruction('ww_acquire_fini', (of: string = RESE
   run: (kernel, me, { class: of }) => {
     const left = acquired(kernel, me, of);
     if (left.length > 0) complain(kernel, me, 'W-8', `${me} ends its transaction still holding ${left.join(', ')}`);
-    kernel.tickets = kernel.tickets.filter((each) => each.by !== me || each.class !== of);
+    const row = classRow(kernel, of);
+    if (row) row.tickets = row.tickets.filter(({ by }) => by !== me);
     release(kernel, me, `first lock of the ${ticketObject(of)}`, 'ticket');
     release(kernel, me, ticketObject(of), 'ticket');
   },
@@ -127,5 +132,13 @@ export const ww_acquire_fini = instruction('ww_acquire_fini', (of: string = RESE
 export const wwTicket: KernelObject = {
   schema: fields,
   ops: [ww_acquire_init, ww_acquire_done, ww_acquire_fini],
-  leftovers: (kernel) => kernel.tickets.map(({ by }) => `${by} has not ended its transaction`),
+  // A line that takes a ticket for reservations, by name or through a variable, brings their class along.
+  brings: ({ op, class: of }) =>
+    op === ww_acquire_init.opName && typeof of === 'string' && (of === RESERVATION || of.startsWith('$'))
+      ? { ww_classes: { [RESERVATION]: { algorithm: 'wait-die' } } }
+      : {},
+  leftovers: (kernel) =>
+    Object.values(kernel.ww_classes).flatMap(({ tickets }) =>
+      tickets.map(({ by }) => `${by} has not ended its transaction`),
+    ),
 };
