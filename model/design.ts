@@ -10,13 +10,12 @@ import {
   type KernelObject,
   type KernelState,
   type Machine,
-  type Op,
   type Operand,
   type Rows,
   type ThreadSpec,
   schema as threadSchema,
 } from './machine.ts';
-import { inAtomic, objects as allObjects, together } from './objects/index.ts';
+import { inAtomic, objects, together } from './objects/index.ts';
 import type { Call } from './objects/user.ts';
 import { compile } from './program.ts';
 import { type Schema, bootState } from './schema.ts';
@@ -152,34 +151,54 @@ export interface Booted {
   readonly workload: Workload;
 }
 
+/** Kernel objects put together, once for all machines that are built of them. */
+export interface Library extends Pick<Machine, 'schema' | 'ops' | 'programs' | 'leftovers'> {
+  /** Rows that come along with the lines of these programs; `rows` are those of its own. */
+  readonly brought: (programs: Machine['programs']) => Rows;
+  readonly rows: Rows;
+}
+export function libraryOf(objects: readonly KernelObject[]): Library {
+  const bringing = objects.flatMap(({ brings }) => (brings ? [brings] : []));
+  const brought = (programs: Machine['programs']): Rows =>
+    together(
+      ...Object.values(programs).flatMap((lines) => lines.flatMap((line) => bringing.map((each) => each(line)))),
+    );
+  const routines = objects.flatMap((object) => Object.entries(object.routines ?? {}));
+  const programs = Object.fromEntries(routines.map(([name, block]) => [name, compile(name, block)]));
+  return {
+    schema: Object.assign({}, threadSchema, ...objects.map((object) => object.schema ?? {})) as Schema,
+    ops: Object.fromEntries(objects.flatMap(({ ops }) => ops.map(({ opName, op }) => [opName, op]))),
+    programs,
+    leftovers: (kernel) => objects.flatMap((object) => object.leftovers?.(kernel) ?? []),
+    brought,
+    rows: brought(programs),
+  };
+}
+const everything = libraryOf(objects);
+
 /**
- * Build the machine of one setting, out of these kernel objects.
+ * Build the machine of one setting, out of all kernel objects there are, or out of these.
  * @throws when the design names a lock, fence, routine, label or value that does not exist, listing what does.
  */
-export function boot(of: Design, given: Knobs = {}, objects: readonly KernelObject[] = allObjects): Booted {
+export function boot(of: Design, given: Knobs = {}, library: Library = everything): Booted {
   const knobs = fullKnobs(of, given);
   const kernel = of.kernel(knobs);
   const calls = kernel.calls ?? {};
-  const schema: Schema = Object.assign({}, threadSchema, ...objects.map((object) => object.schema ?? {})) as Schema;
-  const ops: Machine['ops'] = Object.fromEntries(
-    objects.flatMap((object) => object.ops.map(({ opName, op }): [string, Op] => [opName, op])),
-  );
-  const routines = Object.assign({}, ...objects.map((object) => object.routines ?? {})) as Record<string, Block>;
-  const broughtBy = (line: Instruction): Rows[] => objects.flatMap(({ brings }) => (brings ? [brings(line)] : []));
-  const blocks: Record<string, Block> = { ...routines };
+  const { schema, ops, leftovers } = library;
+  const own: Record<string, Instruction[]> = {};
   const add = (name: string, block: Block): void => {
-    if (name in blocks) throw new Error(`${of.name}: "${name}" is declared twice among routines, calls and threads`);
-    blocks[name] = block;
+    if (name in library.programs || name in own)
+      throw new Error(`${of.name}: "${name}" is declared twice among routines, calls and threads`);
+    own[name] = compile(`${of.name}: ${name}`, block);
   };
   for (const [name, block] of Object.entries(kernel.routines ?? {})) add(name, block);
   for (const [name, { body }] of Object.entries(calls)) add(name, body);
   for (const [name, { program }] of Object.entries(kernel.threads)) add(name, program);
 
-  const programs = Object.fromEntries(
-    Object.entries(blocks).map(([name, block]) => [name, compile(`${of.name}: ${name}`, block)]),
-  );
+  const programs = { ...library.programs, ...own };
   const rows = together(
-    ...Object.values(programs).flatMap((program) => program.flatMap(broughtBy)),
+    library.rows,
+    library.brought(own),
     ...Object.entries(kernel.threads).map(([name, thread]) => thread.rows?.(name) ?? {}),
     kernel.objects ?? {},
   );
@@ -194,12 +213,10 @@ export function boot(of: Design, given: Knobs = {}, objects: readonly KernelObje
       },
     ]),
   );
-  const state = bootState(schema, { ...rows, threads }, Object.keys(blocks)) as unknown as KernelState;
+  const state = bootState(schema, { ...rows, threads }, Object.keys(programs)) as unknown as KernelState;
   state.facts = [];
-  const leftovers: Machine['leftovers'] = (now) => objects.flatMap((object) => object.leftovers?.(now) ?? []);
   const machine: Machine = { ops, schema, leftovers, threads: kernel.threads, programs, boot: state };
-  for (const [name, program] of Object.entries(programs))
-    if (!(name in routines)) checkNames(`${of.name}: ${name}`, program, machine);
+  for (const [name, program] of Object.entries(own)) checkNames(`${of.name}: ${name}`, program, machine);
   const booted: Booted = { design: of, knobs, machine, calls, workload: kernel.workload ?? {} };
   start(booted, booted.workload);
   return booted;

@@ -2,7 +2,7 @@
  * One side of one comparison, in a process of its own: `node side.js <side> <what, as JSON>` prints what it counted and
  * how long that took, without the start of the process and the loading of modules.
  */
-import { type Knobs, type Workload, boot } from '../../model/design.ts';
+import { type Knobs, type Workload, boot, libraryOf } from '../../model/design.ts';
 import { designs } from '../../model/designs/index.ts';
 import { objects as allObjects } from '../../model/objects/index.ts';
 import { properties } from '../../properties/index.ts';
@@ -48,7 +48,8 @@ const PLENTY_OF_STATES = 2_000_000;
 const bootedOf = ({ design, knobs, objects }: Task) => {
   const found = designs.find(({ name }) => name === design);
   if (!found) throw new Error(`unknown design "${design}"`);
-  return boot(found, knobs ?? {}, objects ? allObjects.filter((_, at) => objects.includes(at)) : allObjects);
+  const library = libraryOf(objects ? allObjects.filter((_, at) => objects.includes(at)) : allObjects);
+  return boot(found, knobs ?? {}, library);
 };
 const sorted = (names: Iterable<string>): string[] => [...names].sort();
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { boot, settings } from '../../model/design.ts';
+import { boot, libraryOf, settings } from '../../model/design.ts';
 import { designs } from '../../model/designs/index.ts';
 import { type KernelObject, instruction, returns } from '../../model/machine.ts';
 import { objects } from '../../model/objects/index.ts';
@@ -10,7 +10,7 @@ import { largestStates, neededObjects, packedBytes, packingOf, said } from './si
 
 const every = designs.flatMap((design) => settings(design).map((knobs) => ({ design, knobs })));
 const slotsOf = (of: (typeof every)[number], from: readonly KernelObject[]): string[] =>
-  packingOf(boot(of.design, of.knobs, from)).slots.map(({ path }) => path.join('.'));
+  packingOf(boot(of.design, of.knobs, libraryOf(from))).slots.map(({ path }) => path.join('.'));
 
 /** First settings of designs, those with the fewest states first. */
 const smallest = (count: number): typeof every =>

@@ -4,7 +4,7 @@
  * Which objects a design needs is found by leaving them out, not from a list: those without which it does not boot, or a
  * sweep says something else.
  */
-import { type Booted, type Design, type Knobs, boot, settings } from '../../model/design.ts';
+import { type Booted, type Design, type Knobs, boot, libraryOf, settings } from '../../model/design.ts';
 import { designs } from '../../model/designs/index.ts';
 import type { KernelObject } from '../../model/machine.ts';
 import { objects } from '../../model/objects/index.ts';
@@ -27,7 +27,7 @@ export const largestStates = (): { readonly design: string; readonly settings: n
 /** All that a sweep of this setting says, with these objects. */
 export function said(design: Design, knobs: Knobs, from: readonly KernelObject[]): string {
   const { states, transitions, depth, resting, learned, findings, witnesses, why } = sweep(
-    boot(design, knobs, from),
+    boot(design, knobs, libraryOf(from)),
     properties,
   );
   return JSON.stringify([states, transitions, depth, resting, learned, findings, [...witnesses].sort(), why]);
