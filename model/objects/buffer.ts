@@ -187,6 +187,7 @@ export const ttm_bo_place = instruction('ttm_bo_place', (bo: string) => ({ bo })
   run: (kernel, me, { bo }) => returns(kernel, me, boRow(kernel, bo).place ?? 'NULL'),
 });
 
+/** What a copy that the device has yet to do will bring. */
 export const tagOf = (copy: string): string => copy.slice(copy.indexOf(':') + 1);
 
 export const buffer: KernelObject = {
