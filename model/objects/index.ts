@@ -25,8 +25,12 @@ import { fenceUnwrap } from './fence-unwrap.ts';
 import { flow } from './flow.ts';
 import { irqWork } from './irq-work.ts';
 import { lock } from './lock.ts';
+import { gfp } from './gfp.ts';
 import { memory } from './memory.ts';
+import { mempool } from './mempool.ts';
 import { mm } from './mm.ts';
+import { mmuNotifier } from './mmu-notifier.ts';
+import { reclaimObject } from './reclaim.ts';
 import { resv } from './resv.ts';
 import { resvCopy } from './resv-copy.ts';
 import { resvFences } from './resv-fences.ts';
@@ -97,9 +101,13 @@ export const objects: readonly KernelObject[] = [
   fenceRelease,
   fenceUnwrap,
   flow,
+  gfp,
   irqWork,
   lock,
   memory,
+  reclaimObject,
+  mmuNotifier,
+  mempool,
   mm,
   resv,
   resvCopy,
@@ -171,10 +179,14 @@ export * from './fence-deadline.ts';
 export * from './fence-release.ts';
 export * from './fence-unwrap.ts';
 export * from './flow.ts';
+export * from './gfp.ts';
 export * from './irq-work.ts';
 export * from './lock.ts';
 export * from './memory.ts';
+export * from './mempool.ts';
 export * from './mm.ts';
+export * from './mmu-notifier.ts';
+export * from './reclaim.ts';
 export * from './resv.ts';
 export * from './resv-copy.ts';
 export * from './resv-fences.ts';

@@ -10,7 +10,8 @@ import { type Kept, flag, table } from '../schema.ts';
 import { MMAP_LOCK, MMU_NOTIFIER, holds, might_sleep, probe } from './context.ts';
 import { call } from './flow.ts';
 import { down_read, down_write, up_read, up_write } from './lock.ts';
-import { kmalloc, mmu_notifier_invalidate_range } from './memory.ts';
+import { kmalloc } from './memory.ts';
+import { mmu_notifier_invalidate_range } from './mmu-notifier.ts';
 
 const fields = {
   /** One userptr: `collected` until the next invalidation of its range. */
