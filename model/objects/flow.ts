@@ -102,6 +102,18 @@ export const set = instruction('set', (variable: string, value: string) => ({ va
   },
 });
 
+/** One less in a variable that holds a number: ret '0' when nothing is left of it, '1' otherwise. */
+export const count_down = instruction('count_down', (variable: string) => ({ variable }), {
+  text: ({ variable }) => `--${variable}`,
+  local: true,
+  run: (kernel, me, { variable }) => {
+    const thread = kernel.threads[me] as Thread;
+    const left = Math.max(0, Number(frameOf(thread).vars[variable] ?? '0') - 1);
+    frameOf(thread).vars[variable] = String(left);
+    returns(kernel, me, left === 0 ? '0' : '1');
+  },
+});
+
 /** A step of the driver's own that only takes time: others may run before and after it. */
 export const work_a_while = instruction('work_a_while', (what: string) => ({ what }), {
   text: ({ what }) => what,
@@ -130,5 +142,5 @@ export const progress = instruction('progress', (what: string) => ({ what }), {
 });
 
 export const flow: KernelObject = {
-  ops: [jump, jump_unless, call, return_, set, work_a_while, may_go, witness, progress],
+  ops: [jump, jump_unless, call, return_, set, count_down, work_a_while, may_go, witness, progress],
 };

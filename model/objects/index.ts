@@ -30,6 +30,8 @@ import { memory } from './memory.ts';
 import { mempool } from './mempool.ts';
 import { mm } from './mm.ts';
 import { mmuNotifier } from './mmu-notifier.ts';
+import { intervalNotifier } from './interval-notifier.ts';
+import { userPages } from './user-pages.ts';
 import { reclaimObject } from './reclaim.ts';
 import { resv } from './resv.ts';
 import { resvCopy } from './resv-copy.ts';
@@ -108,6 +110,8 @@ export const objects: readonly KernelObject[] = [
   reclaimObject,
   mmuNotifier,
   mempool,
+  intervalNotifier,
+  userPages,
   mm,
   resv,
   resvCopy,
@@ -180,6 +184,7 @@ export * from './fence-release.ts';
 export * from './fence-unwrap.ts';
 export * from './flow.ts';
 export * from './gfp.ts';
+export * from './interval-notifier.ts';
 export * from './irq-work.ts';
 export * from './lock.ts';
 export * from './memory.ts';
@@ -212,6 +217,7 @@ export * from './syncobj-transfer.ts';
 export * from './syncobj-wait.ts';
 export * from './timer.ts';
 export * from './user.ts';
+export * from './user-pages.ts';
 export * from './user-queue.ts';
 export * from './version.ts';
 export * from './page-pool.ts';

@@ -5,7 +5,10 @@ import { alone, misuses, stage, witnessed } from '../stage.ts';
 import {
   GFP,
   type Gfp,
+  type GfpFlag,
   call,
+  current_is_kswapd,
+  if_ret,
   kmalloc,
   kswapd,
   memalloc_scope_restore,
@@ -161,6 +164,108 @@ describe('notifiers and background reclaim', () => {
       outcomes: ['shrinks slab', 'unmaps heap'],
     });
     expect(witnessed(at.plays('kswapd/shrinks slab'))).toEqual(['scan']);
+  });
+});
+
+describe('what more a mask may say', () => {
+  const ways = (gfp: Gfp, flag: GfpFlag) => on([kmalloc(gfp, 'p', flag)]).ways('task');
+  test('A1.3, A1.4: NORETRY and RETRY_MAYFAIL reclaim as GFP_KERNEL does, and may fail all the same', () => {
+    for (const flag of ['__GFP_NORETRY', '__GFP_RETRY_MAYFAIL', 'order > 3'] as const) {
+      expect(ways('GFP_KERNEL', flag)).toEqual(['ok', 'shrinks slab', 'unmaps heap', 'fails']);
+      expect(direct(alone([kmalloc('GFP_KERNEL', 'p', flag)]).facts)).toEqual([true]);
+    }
+  });
+  test('A1.5: NOFAIL reclaims and does not fail', () => {
+    expect(ways('GFP_KERNEL', '__GFP_NOFAIL')).toEqual(['ok', 'shrinks slab', 'unmaps heap']);
+  });
+  test('A1.5: NOFAIL where nothing may reclaim can only loop: a misuse', () => {
+    const nofail = (gfp: Gfp): Block => kmalloc(gfp, 'p', '__GFP_NOFAIL');
+    expect(misuses(alone(nofail('GFP_NOWAIT')).facts)).toEqual(['A1.5']);
+    const scope = [memalloc_scope_save('GFP_NOWAIT'), nofail('GFP_KERNEL'), memalloc_scope_restore('GFP_NOWAIT')];
+    expect(misuses(alone(scope).facts)).toEqual(['A1.5']);
+    expect(
+      misuses(on([kmalloc('GFP_KERNEL')], { ...SAY, scan: nofail('GFP_KERNEL') }).plays('task/shrinks slab', 'task')),
+    ).toEqual(['A1.5']);
+    expect(misuses(alone(nofail('GFP_NOFS')).facts)).toEqual([]);
+  });
+});
+
+describe('pages that must be written before they are free', () => {
+  const swap = (pageout: Block, body: Block, gfp: Gfp = 'GFP_KERNEL') =>
+    stage({
+      objects: { ranges: { heap: { invalidate: 'invalidate', pageout: 'pageout' } }, mempools: { bios: { free: 1 } } },
+      routines: { invalidate: [witness('unmapped'), return_('0')], pageout },
+      threads: { task: must([body.length > 0 ? body : kmalloc(gfp), STEP]), kswapd },
+    });
+  test('A7.1: a page that is written out is memory; the notifier ran before', () => {
+    const at = swap([witness('written'), return_('0')], []);
+    expect(witnessed(at.plays('task/unmaps heap'))).toEqual(['unmapped', 'written']);
+    at.plays('task');
+    expect(at.open('task').kind).toBe('finished');
+  });
+  test('A1.11: one that cannot be written is no progress: the allocator goes round again', () => {
+    const at = swap([return_('-ENOMEM')], []);
+    at.plays('task/unmaps heap');
+    expect(at.ways('task')).toEqual(['ok', 'unmaps heap']);
+  });
+  test('A1.3: with NORETRY it fails instead', () => {
+    const at = swap([return_('-ENOMEM')], kmalloc('GFP_KERNEL', 'p', '__GFP_NORETRY'));
+    at.plays('task/unmaps heap');
+    expect(at.ret('task')).toBe('-ENOMEM');
+  });
+  test('A7.1, A2.4: writing needs memory itself, and gets it from reserves and pools: it never reclaims, and may fail', () => {
+    const at = swap([kmalloc('GFP_NOIO'), STEP, return_('0')], []);
+    at.plays('task/unmaps heap');
+    expect(at.ways('task')).toEqual(['ok', 'fails']);
+    expect(direct(at.plays('task/ok'))).toEqual([false]);
+    const pool = swap([mempool_alloc('bios', 'GFP_NOIO', 'task'), mempool_free('bios', 'task'), return_('0')], []);
+    pool.plays('task/unmaps heap');
+    expect(pool.ways('task')).toEqual(['ok']);
+  });
+  test('without IO only what is clean is taken', () => {
+    expect(witnessed(swap([witness('written'), return_('0')], [], 'GFP_NOIO').plays('task/unmaps heap'))).toEqual([
+      'unmapped',
+    ]);
+    expect(witnessed(swap([witness('written'), return_('0')], [], 'GFP_NOFS').plays('task/unmaps heap'))).toEqual([
+      'unmapped',
+      'written',
+    ]);
+  });
+  test('kswapd lets such a page be', () => {
+    const at = swap([return_('-ENOMEM')], []);
+    at.plays('kswapd/unmaps heap');
+    expect(at.open('kswapd').kind).toBe('finished');
+  });
+});
+
+describe('kswapd is no rescue', () => {
+  const waits = {
+    ...SAY,
+    scan: [mutex_lock('a'), mutex_unlock('a')],
+  };
+  const both = (scan: Block) =>
+    stage({
+      objects: { ...OBJECTS, locks: { a: {} } },
+      routines: { ...waits, scan },
+      threads: { task: must([mutex_lock('a'), STEP, mutex_unlock('a'), kmalloc('GFP_KERNEL')]), kswapd },
+    });
+  test('A2.1: while it waits in a shrinker, everybody else reclaims for himself', () => {
+    const at = both(waits.scan);
+    at.plays('task', 'kswapd/shrinks slab');
+    expect(at.because('kswapd')).toBe('task holds a');
+    at.plays('task', 'task');
+    expect(at.ways('task')).toEqual(['ok', 'shrinks slab', 'unmaps heap']);
+  });
+  test('A2.3: a shrinker can tell whether it runs in kswapd, and wait only there', () => {
+    const at = both([current_is_kswapd(), if_ret('1', [witness('may wait')], [witness('may not')]), return_('0')]);
+    expect(witnessed(at.plays('kswapd/shrinks slab'))).toEqual(['may wait']);
+    at.plays('task', 'task', 'task');
+    expect(witnessed(at.plays('task/shrinks slab'))).toEqual(['may not']);
+  });
+  test('A2.4: neither does what it does in there reclaim again', () => {
+    const at = both([kmalloc('GFP_KERNEL'), return_('0')]);
+    at.plays('kswapd/shrinks slab');
+    expect(at.ways('kswapd')).toEqual(['ok', 'fails']);
   });
 });
 

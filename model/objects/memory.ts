@@ -2,8 +2,8 @@
  * Allocation: what it may wait for (mm/page_alloc.c; rules A1, G-5, L-23, L-24).
  *
  * Memory is not counted. Every allocation may find memory short: the outcome is part of the schedule, so pressure is
- * wherever the search wants it. A small allocation with direct reclaim then succeeds (A1.2); one without reclaim may
- * fail at any time, and so may one of a task that is already reclaiming (A2.4).
+ * wherever the search wants it. A small allocation with direct reclaim then succeeds (A1.2); one without reclaim may fail at any
+ * time, and so may one of a task that is already reclaiming (A2.4).
  */
 import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { holdsKind, might_sleep } from './context.ts';
@@ -22,26 +22,41 @@ export const inSection = (kernel: KernelState, me: string): boolean =>
   holdsKind(kernel, me, 'signalling') !== undefined;
 
 /**
- * Allocate: ret '0', or '-ENOMEM' when the mask forbids direct reclaim and there is no memory. `into`, as a comment,
- * says what for. The mask 'never' allocates nothing: a knob may say so.
+ * What more a mask may say (A1.2..A1.5): one light pass of reclaim, as long as there is progress, or never give up. An
+ * order above 3 is none of the masks, but gives up in the same way.
  */
-const kmalloc_op = instruction('kmalloc', (gfp: Gfp, what: string) => ({ gfp, what }), {
-  text: ({ gfp, what }) => `${what} = kmalloc(${gfp})`,
-  outcomes: (kernel, me, { gfp }) => {
+export type GfpFlag = '__GFP_NORETRY' | '__GFP_RETRY_MAYFAIL' | '__GFP_NOFAIL' | 'order > 3';
+const givesUp = (flag: GfpFlag | undefined): boolean => flag !== undefined && flag !== '__GFP_NOFAIL';
+
+/**
+ * Allocate: ret '0', or '-ENOMEM' when the mask forbids direct reclaim and there is no memory, or allows giving
+ * up. `what`, as a comment, says what for. The mask 'never' allocates nothing: a knob may say so.
+ */
+const kmalloc_op = instruction('kmalloc', (gfp: Gfp, what: string, flag?: GfpFlag) => ({ gfp, what, flag }), {
+  text: ({ gfp, what, flag }) => `${what} = kmalloc(${gfp}${flag === undefined ? '' : ` | ${flag}`})`,
+  outcomes: (kernel, me, { gfp, flag }) => {
     const mask = scoped(kernel, me, gfp);
     if (!reclaims(mask) || alreadyReclaiming(kernel, me)) return ['ok', 'fails'];
-    return ['ok', ...victims(kernel, mask)];
+    return ['ok', ...victims(kernel, mask), ...(givesUp(flag) ? ['fails'] : [])];
   },
-  run: (kernel, me, { gfp, what }, outcome) => {
+  run: (kernel, me, { gfp, what, flag }, outcome) => {
     const mask = scoped(kernel, me, gfp);
     const direct = reclaims(mask) && !alreadyReclaiming(kernel, me);
     if (reclaims(mask)) might_sleep(kernel, me, `kmalloc(${gfp})`);
+    if (flag === '__GFP_NOFAIL' && !direct)
+      note(kernel, me, {
+        kind: 'misuse',
+        rule: 'A1.5',
+        what: `${me} asks for ${what} without fail, and may not reclaim: it can only loop`,
+      });
     mightAlloc(kernel, me, mask);
     note(kernel, me, { kind: 'allocates', gfp: mask, direct, signalling: inSection(kernel, me), what });
     returns(kernel, me, outcome === 'fails' ? '-ENOMEM' : '0');
-    if (outcome !== 'ok' && outcome !== 'fails') reclaim(kernel, me, mask, outcome);
+    if (outcome === 'ok' || outcome === 'fails') return;
+    reclaim(kernel, me, mask, outcome, givesUp(flag) ? 'fails' : 'goes round again');
   },
 });
-export const kmalloc = (gfp: Gfp | 'never', what = 'p'): Block => (gfp === 'never' ? [] : [kmalloc_op(gfp, what)]);
+export const kmalloc = (gfp: Gfp | 'never', what = 'p', flag?: GfpFlag): Block =>
+  gfp === 'never' ? [] : [kmalloc_op(gfp, what, flag)];
 
 export const memory: KernelObject = { ops: [kmalloc_op] };

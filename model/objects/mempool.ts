@@ -64,7 +64,7 @@ const mempool_enter = instruction('mempool_enter', (pool: string, gfp: Gfp) => (
       signalling: inSection(kernel, me),
       what: `an element of ${pool}`,
     });
-    if (outcome !== 'ok') reclaim(kernel, me, mask, outcome);
+    if (outcome !== 'ok') reclaim(kernel, me, mask, outcome, 'does not care');
   },
 });
 const mempool_wait = instruction('mempool_wait', (pool: string, holder: string) => ({ pool, holder }), {

@@ -1,17 +1,21 @@
 /**
- * The process side of memory: mmap_lock, page faults, user copies, get_user_pages, munmap, and the sequence by which a
- * driver learns that pages it collected are stale (mm/gup.c, mm/mmu_notifier.c; rules A8..A11, N-1..N-9).
- *
- * The sequence number is reduced to what it decides: whether the pages that `hmm_range_fault` collected are still
- * those of the process.
+ * The process side of memory: mmap_lock, page faults, user copies, munmap, and the two ways to get at pages of a
+ * process: get_user_pages and hmm_range_fault (mm/gup.c, mm/hmm.c; rules A8, A9.3, A11).
  */
-import { type Block, type KernelObject, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { type Kept, flag, table } from '../schema.ts';
-import { MMAP_LOCK, MMU_NOTIFIER, holds, might_sleep, probe } from './context.ts';
-import { call } from './flow.ts';
+import { MMAP_LOCK, might_sleep, probe } from './context.ts';
+import { call, if_ret, may_go, return_, set } from './flow.ts';
+import { sequenceStayed } from './interval-notifier.ts';
+import { isBeingInvalidated } from './invalidation.ts';
 import { down_read, down_write, up_read, up_write } from './lock.ts';
 import { kmalloc } from './memory.ts';
-import { mmu_notifier_invalidate_range } from './mmu-notifier.ts';
+import {
+  mmu_notifier_invalidate_range,
+  mmu_notifier_invalidate_range_end,
+  mmu_notifier_invalidate_range_start,
+} from './mmu-notifier.ts';
+import { collectPages, isPinned, pinPages } from './user-pages.ts';
 
 const fields = {
   /** One userptr: `collected` until the next invalidation of its range. */
@@ -39,15 +43,29 @@ const user_copy = instruction('copy_from_user', () => ({}), {
 /** Copy from or to user memory: it may fault, so it counts as taking mmap_lock (A8.5, L-26). */
 export const copy_from_user = (): Block => [user_copy()];
 
+const onUserptr = ({ userptr }: { userptr: string }): [['userptrs', string]] => [['userptrs', userptr]];
+const onPages = ({ userptr }: { userptr: string }): [['userptrs', string], ['user_pages', string]] => [
+  ['userptrs', userptr],
+  ['user_pages', userptr],
+];
+/** What a walk of the page tables finds: pages that are about to go, while their range is being invalidated. */
+function collectNow(kernel: KernelState, userptr: string): void {
+  (kernel.userptrs[userptr] as { collected: boolean }).collected = true;
+  collectPages(kernel, userptr, isBeingInvalidated(kernel, kernel.user_pages[userptr]?.range ?? ''));
+}
 const collect = instruction('hmm_collect', (userptr: string) => ({ userptr }), {
   text: ({ userptr }) => `hmm_range_fault(${userptr})`,
-  touches: ({ userptr }) => [['userptrs', userptr]],
+  touches: onUserptr,
   run: (kernel, me, { userptr }) => {
-    (kernel.userptrs[userptr] as { collected: boolean }).collected = true;
-    returns(kernel, me, '0');
+    const stayed = sequenceStayed(kernel, me, userptr);
+    if (stayed) collectNow(kernel, userptr);
+    returns(kernel, me, stayed ? '0' : '-EBUSY');
   },
 });
-/** Collect the pages of a userptr: mmap_lock for reading, may allocate (A11). */
+/**
+ * Collect the pages of a userptr without keeping them: mmap_lock for reading, may fault and allocate (A11). ret '0', or
+ * '-EBUSY' when an invalidation came since this thread's read_begin: it starts again there.
+ */
 export const hmm_range_fault = (userptr: string): Block => [
   down_read(MMAP_LOCK),
   kmalloc('GFP_KERNEL', 'page'),
@@ -55,51 +73,44 @@ export const hmm_range_fault = (userptr: string): Block => [
   up_read(MMAP_LOCK),
 ];
 
-/** Pin pages: mmap_lock for reading, may fault and allocate (A8.6). */
+/** Get pages of the process: mmap_lock for reading, may fault and allocate (A8.6). Whether they stay is not its business. */
 export const get_user_pages = (userptr: string): Block => hmm_range_fault(userptr);
 
+const pin = instruction('pin_pages', (userptr: string) => ({ userptr }), {
+  text: ({ userptr }) => `pin_user_pages(${userptr})`,
+  touches: onPages,
+  run: (kernel, me, { userptr }) => {
+    collectNow(kernel, userptr);
+    pinPages(kernel, userptr, 1);
+    returns(kernel, me, '0');
+  },
+});
 /**
- * Wait until no invalidation of the range is running, before any lock that a notifier takes (A10.5, A10.6, N-5). Here
- * is only what lockdep hears of it; the wait itself is left out, so a run may collect pages while a notifier runs.
+ * Pin the pages of a userptr (FOLL_LONGTERM): mmap_lock for reading, may fault and allocate. They are neither reclaimed
+ * nor migrated until unpin_user_pages, and need no notifier to stay valid; with one or without, munmap takes them out of
+ * the process all the same (A11, A11.2). With FOLL_NOWAIT it returns '-EAGAIN' where it would have to wait for a page.
  */
-export const mmu_interval_read_begin = instruction('mmu_interval_read_begin', (userptr: string) => ({ userptr }), {
-  text: ({ userptr }) => `mmu_interval_read_begin(${userptr})`,
-  touches: ({ userptr }) => [['userptrs', userptr]],
-  run: (kernel, me) => {
-    might_sleep(kernel, me, 'mmu_interval_read_begin');
-    probe(kernel, me, { object: MMU_NOTIFIER, class: MMU_NOTIFIER, kind: 'lock', mode: 'exclusive', try: false });
+export const pin_user_pages = (userptr: string, flags: '' | 'FOLL_NOWAIT' = ''): Block =>
+  flags === ''
+    ? [down_read(MMAP_LOCK), kmalloc('GFP_KERNEL', 'page'), pin(userptr), up_read(MMAP_LOCK)]
+    : [down_read(MMAP_LOCK), may_go('FOLL_NOWAIT', ['0', '-EAGAIN']), if_ret('0', [pin(userptr)]), up_read(MMAP_LOCK)];
+/** Give one reference back. */
+export const unpin_user_pages = instruction('unpin_user_pages', (userptr: string) => ({ userptr }), {
+  text: ({ userptr }) => `unpin_user_pages(${userptr})`,
+  touches: ({ userptr }) => [['user_pages', userptr]],
+  run: (kernel, me, { userptr }) => {
+    if (!pinPages(kernel, userptr, -1))
+      note(kernel, me, { kind: 'misuse', rule: 'A11.2', what: `${me} unpins ${userptr}, which is not pinned` });
   },
 });
 
-/** In the notifier, under the driver's lock: what was collected is stale from here (A10.2). */
-export const mmu_interval_set_seq = instruction('mmu_interval_set_seq', (userptr: string) => ({ userptr }), {
-  text: ({ userptr }) => `mmu_interval_set_seq(${userptr})`,
-  touches: ({ userptr }) => [['userptrs', userptr]],
-  run: (kernel, _me, { userptr }) => {
-    (kernel.userptrs[userptr] as { collected: boolean }).collected = false;
-  },
+const migrate = instruction('migrate_folio', (range: string) => ({ range }), {
+  text: ({ range }) => `migrate_folio(${range})`,
+  touches: ({ range }) => [['ranges', range]],
+  run: (kernel, me, { range }) => returns(kernel, me, isPinned(kernel, range) ? '-EAGAIN' : '0'),
 });
-/** Are the collected pages stale? ret '1' or '0'; only meaningful under the driver's lock, given as `lock` (A10.7). */
-export const mmu_interval_read_retry = instruction(
-  'mmu_interval_read_retry',
-  (userptr: string, lock: string) => ({ userptr, lock }),
-  {
-    text: ({ userptr }) => `mmu_interval_read_retry(${userptr})`,
-    touches: ({ userptr, lock }) => [
-      ['userptrs', userptr],
-      ['locks', lock],
-    ],
-    run: (kernel, me, { userptr, lock }) => {
-      if (!holds(kernel, me, lock))
-        note(kernel, me, {
-          kind: 'misuse',
-          rule: 'A10.7',
-          what: `${me} asks whether ${userptr} is stale without ${lock}: the answer is stale at once`,
-        });
-      returns(kernel, me, (kernel.userptrs[userptr] as { collected: boolean }).collected ? '0' : '1');
-    },
-  },
-);
+/** Compaction, NUMA balancing, hot-unplug: unmap, copy, map again. ret '-EAGAIN' for a pinned page, which stays where it is (A11.2). */
+export const migrate_pages = (range: string): Block => [call('migrate_pages', { range })];
 
 /** munmap: mmap_lock for writing, the notifier, then the pages are gone; `between` as in the notifier call (A9.2). */
 export const munmap = (range: string, between: Block = []): Block => [
@@ -116,6 +127,15 @@ export const page_fault = (): Block => [call('handle_mm_fault')];
 
 export const mm: KernelObject = {
   schema: fields,
-  ops: [user_copy, collect, mmu_interval_read_begin, mmu_interval_set_seq, mmu_interval_read_retry],
-  routines: { handle_mm_fault },
+  ops: [user_copy, collect, pin, unpin_user_pages, migrate],
+  routines: {
+    handle_mm_fault,
+    migrate_pages: [
+      mmu_notifier_invalidate_range_start('$range'),
+      migrate('$range'),
+      set('migrated', 'ret'),
+      mmu_notifier_invalidate_range_end('$range'),
+      return_('$migrated'),
+    ],
+  },
 };
