@@ -5,7 +5,7 @@
  * object (the oracle) or a recording view of packed state (the engine). It must therefore be a function of the
  * state it reads and nothing else: no clock, no random number, no memory from one step to the next.
  */
-import { type Kept, type Schema, tableOf, whole } from './schema.ts';
+import { type Kept, type Schema, flag, table, tableOf, whole } from './schema.ts';
 
 /** A lock, pseudo-lock or context that a thread holds, innermost last (kernel/locking/lockdep.c; rules L-12..L-14). */
 export interface Held {
@@ -31,7 +31,11 @@ export interface Thread {
   held: Held[];
 }
 
-const fields = { threads: tableOf(whole<Thread>({ frames: [], ret: '0', begun: false, held: [] })) };
+const fields = {
+  threads: tableOf(whole<Thread>({ frames: [], ret: '0', begun: false, held: [] })),
+  /** SIGKILL was sent: a row for each process that a design lets somebody kill in the middle of a call. */
+  fatal_signals: table({ pending: flag }),
+};
 export const schema: Schema = fields;
 
 /** The state, slice by slice; each object widens it in its own file. */
@@ -79,8 +83,10 @@ export interface Wait {
   readonly idle?: true;
   /** The wait ends by itself after a time, with this outcome. */
   readonly bounded?: string;
-  /** A signal may end the wait, with this outcome. */
+  /** A signal may end the wait, with this outcome; a fatal one does. */
   readonly interruptible?: string;
+  /** Only a fatal signal ends the wait, with this outcome. */
+  readonly killable?: string;
 }
 
 /** The meaning of one instruction: one home for what it does, when it must wait, and how it reads. */
@@ -188,8 +194,12 @@ function opOf(machine: Machine, instruction: Instruction): Op {
   return op;
 }
 
-function natureOf(spec: ThreadSpec, thread: Thread, op: Op): Nature {
+/** A killed process owes its way out: it does not rest in user space, and its waits end if a signal can end them. */
+const killed = (kernel: KernelState, me: string): boolean => kernel.fatal_signals[me]?.pending ?? false;
+
+function natureOf(kernel: KernelState, me: string, spec: ThreadSpec, thread: Thread, op: Op): Nature {
   if (op.time) return 'time';
+  if (op.rest && killed(kernel, me)) return 'owed';
   return !op.rest && (spec.begins === 'must' || thread.begun) ? 'owed' : 'may';
 }
 
@@ -203,12 +213,15 @@ export function open(machine: Machine, kernel: KernelState, me: string): Open {
   const wait = op.waits?.(kernel, me, operands);
   if (wait?.idle) return { kind: 'idle', wait };
   if (wait) {
+    const fatal = wait.interruptible ?? wait.killable;
+    if (fatal !== undefined && killed(kernel, me))
+      return { kind: 'ready', outcomes: [fatal], nature: 'owed', strong: false };
     const ends = [wait.bounded, wait.interruptible].filter((way) => way !== undefined);
     return { kind: 'blocked', wait, outcomes: ends.length > 0 ? ends : NO_WAY };
   }
   const outcomes = op.outcomes?.(kernel, me, operands) ?? ONE_WAY;
   const spec = machine.threads[me] as ThreadSpec;
-  return { kind: 'ready', outcomes, nature: natureOf(spec, thread, op), strong: op.strong === true };
+  return { kind: 'ready', outcomes, nature: natureOf(kernel, me, spec, thread, op), strong: op.strong === true };
 }
 
 /**

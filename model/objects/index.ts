@@ -31,6 +31,9 @@ import { mempool } from './mempool.ts';
 import { mm } from './mm.ts';
 import { mmuNotifier } from './mmu-notifier.ts';
 import { intervalNotifier } from './interval-notifier.ts';
+import { processExit } from './exit.ts';
+import { oom } from './oom.ts';
+import { oomReaper } from './oom-reaper.ts';
 import { userPages } from './user-pages.ts';
 import { reclaimObject } from './reclaim.ts';
 import { resv } from './resv.ts';
@@ -112,6 +115,9 @@ export const objects: readonly KernelObject[] = [
   mempool,
   intervalNotifier,
   userPages,
+  oom,
+  oomReaper,
+  processExit,
   mm,
   resv,
   resvCopy,
@@ -191,6 +197,7 @@ export * from './memory.ts';
 export * from './mempool.ts';
 export * from './mm.ts';
 export * from './mmu-notifier.ts';
+export { oom_reaper } from './oom-reaper.ts';
 export * from './reclaim.ts';
 export * from './resv.ts';
 export * from './resv-copy.ts';

@@ -47,6 +47,24 @@ export const mutex_lock = instruction('mutex_lock', (lock: string) => ({ lock })
   },
 });
 
+/** The same, but a fatal signal ends the wait: ret '0', or '-EINTR' without the lock. */
+export const mutex_lock_killable = instruction('mutex_lock_killable', (lock: string) => ({ lock }), {
+  text: ({ lock }) => `mutex_lock_killable(&${lock})`,
+  strong: true,
+  touches: onLock,
+  waits: (kernel, _me, { lock }) => {
+    const wait = ownerWait('mutex', kernel, lock);
+    return wait && { ...wait, killable: 'killed' };
+  },
+  run: (kernel, me, { lock }, outcome) => {
+    might_sleep(kernel, me, `mutex_lock_killable(&${lock})`);
+    (kernel.threads[me] as { ret: string }).ret = outcome === 'killed' ? '-EINTR' : '0';
+    if (outcome === 'killed') return;
+    row(kernel, lock).owner = me;
+    acquire(kernel, me, { object: lock, class: classOf(kernel, lock), kind: 'lock', mode: 'exclusive', try: false });
+  },
+});
+
 /** Take a mutex if it is free: ret is '1' or '0'; never waits, adds no lockdep edge (L-14). */
 export const mutex_trylock = instruction('mutex_trylock', (lock: string) => ({ lock }), {
   text: ({ lock }) => `mutex_trylock(&${lock})`,
@@ -251,6 +269,7 @@ export const lock: KernelObject = {
   schema: fields,
   ops: [
     mutex_lock,
+    mutex_lock_killable,
     mutex_trylock,
     mutex_unlock,
     spin_lock,

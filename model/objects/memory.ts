@@ -2,12 +2,14 @@
  * Allocation: what it may wait for (mm/page_alloc.c; rules A1, G-5, L-23, L-24).
  *
  * Memory is not counted. Every allocation may find memory short: the outcome is part of the schedule, so pressure is
- * wherever the search wants it. A small allocation with direct reclaim then succeeds (A1.2); one without reclaim may fail at any
- * time, and so may one of a task that is already reclaiming (A2.4).
+ * wherever the search wants it. A small allocation with direct reclaim then succeeds, unless the design has processes
+ * to kill for their memory (A1.2, oom.ts); one without reclaim may fail at any time, and so may one of a task that is
+ * already reclaiming (A2.4).
  */
 import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { holdsKind, might_sleep } from './context.ts';
 import { type Gfp, alreadyReclaiming, mightAlloc, reclaims, scoped } from './gfp.ts';
+import { isOomVictim, noProgress, outOfMemory } from './oom.ts';
 import { reclaim, victims } from './reclaim.ts';
 
 declare module '../machine.ts' {
@@ -29,15 +31,18 @@ export type GfpFlag = '__GFP_NORETRY' | '__GFP_RETRY_MAYFAIL' | '__GFP_NOFAIL' |
 const givesUp = (flag: GfpFlag | undefined): boolean => flag !== undefined && flag !== '__GFP_NOFAIL';
 
 /**
- * Allocate: ret '0', or '-ENOMEM' when the mask forbids direct reclaim and there is no memory, or allows giving
- * up. `what`, as a comment, says what for. The mask 'never' allocates nothing: a knob may say so.
+ * Allocate: ret '0', or '-ENOMEM' when the mask forbids direct reclaim and there is no memory, or allows giving up, or
+ * the OOM killer chose this very task. `what`, as a comment, says what for. The mask 'never' allocates nothing: a knob
+ * may say so.
  */
 const kmalloc_op = instruction('kmalloc', (gfp: Gfp, what: string, flag?: GfpFlag) => ({ gfp, what, flag }), {
   text: ({ gfp, what, flag }) => `${what} = kmalloc(${gfp}${flag === undefined ? '' : ` | ${flag}`})`,
   outcomes: (kernel, me, { gfp, flag }) => {
     const mask = scoped(kernel, me, gfp);
     if (!reclaims(mask) || alreadyReclaiming(kernel, me)) return ['ok', 'fails'];
-    return ['ok', ...victims(kernel, mask), ...(givesUp(flag) ? ['fails'] : [])];
+    if (givesUp(flag) || (flag === undefined && isOomVictim(kernel, me)))
+      return ['ok', ...victims(kernel, mask), 'fails'];
+    return ['ok', ...victims(kernel, mask), ...noProgress(kernel, me, mask)];
   },
   run: (kernel, me, { gfp, what, flag }, outcome) => {
     const mask = scoped(kernel, me, gfp);
@@ -53,7 +58,9 @@ const kmalloc_op = instruction('kmalloc', (gfp: Gfp, what: string, flag?: GfpFla
     note(kernel, me, { kind: 'allocates', gfp: mask, direct, signalling: inSection(kernel, me), what });
     returns(kernel, me, outcome === 'fails' ? '-ENOMEM' : '0');
     if (outcome === 'ok' || outcome === 'fails') return;
-    reclaim(kernel, me, mask, outcome, givesUp(flag) ? 'fails' : 'goes round again');
+    if (outcome.startsWith('shrinks ') || outcome.startsWith('unmaps '))
+      reclaim(kernel, me, mask, outcome, givesUp(flag) ? 'fails' : 'goes round again');
+    else outOfMemory(kernel, me, mask, flag === '__GFP_NOFAIL', outcome);
   },
 });
 export const kmalloc = (gfp: Gfp | 'never', what = 'p', flag?: GfpFlag): Block =>

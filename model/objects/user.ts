@@ -4,7 +4,14 @@
  * What is still to be called is state, so one learned machine serves every workload. A process may be killed
  * between two calls; its exit routine then closes what it had open, as do_exit does.
  */
-import { type KernelObject, type ThreadSpec, type Thread, instruction, pushCall } from '../machine.ts';
+import {
+  type KernelObject,
+  type KernelState,
+  type ThreadSpec,
+  type Thread,
+  instruction,
+  pushCall,
+} from '../machine.ts';
 import { type Kept, fixedName, table, whole } from '../schema.ts';
 import { forever } from './flow.ts';
 
@@ -28,25 +35,29 @@ type UserRow = Kept<typeof fields>['users'][string];
 /** As a person writes it: `submit(bo0, bo1)`. */
 export const showCall = ({ call, with: args }: Call): string => `${call}(${Object.values(args).join(', ')})`;
 
+const isKilled = (kernel: KernelState, user: string): boolean => kernel.fatal_signals[user]?.pending ?? false;
 const next_call = instruction('next_call', (user: string) => ({ user }), {
   text: ({ user }) => `${user}, in user space`,
   rest: true,
   waits: (kernel, _me, { user }) =>
-    (kernel.users[user] as UserRow).todo.length === 0
+    (kernel.users[user] as UserRow).todo.length === 0 && !isKilled(kernel, user)
       ? { on: 'user', object: user, owedBy: [], because: `${user} has no more calls to make`, idle: true }
       : undefined,
   outcomes: (kernel, _me, { user }) => {
     const { todo, exit } = kernel.users[user] as UserRow;
+    if (isKilled(kernel, user)) return ['killed'];
     const next = todo[0]?.call ?? '';
     return exit === '' ? [next] : [next, 'killed'];
   },
   run: (kernel, me, { user }, outcome) => {
     const row = kernel.users[user] as UserRow;
     const [first, ...rest] = row.todo as readonly [Call, ...Call[]];
+    const mm = kernel.processes[user]?.mm;
     row.todo = outcome === 'killed' ? [] : rest;
     (kernel.threads[me] as Thread).ret = '0';
-    if (outcome === 'killed') pushCall(kernel, me, row.exit);
-    else pushCall(kernel, me, first.call, first.with);
+    if (outcome !== 'killed') pushCall(kernel, me, first.call, first.with);
+    else if (mm === undefined) pushCall(kernel, me, row.exit);
+    else pushCall(kernel, me, 'process_exit', { mm });
   },
 });
 
@@ -59,12 +70,20 @@ export const in_user_space = instruction('in_user_space', (what: string) => ({ w
   },
 });
 
-/** A user process; `exit` names the routine that runs when it is killed. */
-export const user = (options: { exit?: string } = {}): ThreadSpec => ({
+/**
+ * A user process; `exit` names the routine that runs when it is killed, `mm` its address space: with one, the OOM killer
+ * may choose it (oom.ts).
+ */
+export const user = (options: { exit?: string; mm?: string } = {}): ThreadSpec => ({
   kind: 'user',
   begins: 'may',
   program: [forever([next_call('$me')])],
-  rows: (me) => ({ users: { [me]: { exit: options.exit ?? '' } } }),
+  rows: (me) => ({
+    users: { [me]: { exit: options.exit ?? '' } },
+    ...(options.mm === undefined
+      ? {}
+      : { processes: { [me]: { mm: options.mm } }, mms: { [options.mm]: {} }, fatal_signals: { [me]: {} } }),
+  }),
 });
 
 export const userObject: KernelObject = { schema: fields, ops: [next_call, in_user_space] };
