@@ -11,6 +11,11 @@ export const reclaims = (gfp: Gfp): boolean => gfp !== 'GFP_NOWAIT' && gfp !== '
 
 export const alreadyReclaiming = (kernel: KernelState, me: string): boolean =>
   holdsKind(kernel, me, 'reclaim') !== undefined;
+/** PF_MEMALLOC: it reclaims, or is in a noreclaim scope, and must not wait for anybody who needs memory (A1.9, A2.4). */
+export const hasPfMemalloc = (kernel: KernelState, me: string): boolean =>
+  (kernel.threads[me] as Thread).held.some(
+    ({ kind, object }) => kind === 'reclaim' || (kind === 'scope' && object === 'GFP_NOWAIT'),
+  );
 /** The mask after the task's scopes: memalloc_nofs_save and friends weaken every allocation inside; the strictest wins (G-1, A1.6). */
 export const scoped = (kernel: KernelState, me: string, gfp: Gfp): Gfp => {
   if (!reclaims(gfp)) return gfp;

@@ -78,7 +78,8 @@ import { ttmShrink } from './ttm-shrink.ts';
 import { ttmSpace } from './ttm-space.ts';
 import { ttmSwap } from './ttm-swap.ts';
 import { ttmTt } from './ttm-tt.ts';
-import { workqueue } from './work.ts';
+import { workObject } from './work.ts';
+import { workqueue } from './workqueue.ts';
 import { wwMutex } from './ww-mutex.ts';
 import { wwTicket } from './ww-ticket.ts';
 
@@ -161,6 +162,7 @@ export const objects: readonly KernelObject[] = [
   ttmSpace,
   ttmSwap,
   ttmTt,
+  workObject,
   workqueue,
   wwMutex,
   wwTicket,
@@ -245,6 +247,7 @@ export * from './ttm-space.ts';
 export * from './ttm-swap.ts';
 export * from './ttm-tt.ts';
 export * from './work.ts';
+export { flush_workqueue } from './workqueue.ts';
 export * from './ww-mutex.ts';
 export * from './ww-ticket.ts';
 export * from './ww-lock.ts';

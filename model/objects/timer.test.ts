@@ -3,14 +3,18 @@ import { choices, follow } from '../case.ts';
 import { must, start } from '../design.ts';
 import { misuses, stage, witnessed } from '../stage.ts';
 import {
+  cancel_delayed_work_sync,
   del_timer,
   del_timer_sync,
   delayed_work,
+  delayed_work_timer,
   mod_timer,
   mutex_lock,
   mutex_unlock,
+  queue_delayed_work,
   timer,
   witness,
+  work,
   work_a_while,
 } from './index.ts';
 
@@ -73,6 +77,41 @@ test('CTX-S: a timer handler may not sleep; delayed work may', () => {
   };
   expect(broken(timer(sleeps))).toEqual(['CTX-A']);
   expect(broken(delayed_work(sleeps))).toEqual([]);
+});
+test('delayed work on a queue waits for its turn there when the time has come', () => {
+  const at = stage({
+    objects: { workqueues: { q: {} } },
+    threads: {
+      task: must(queue_delayed_work('t')),
+      t: delayed_work_timer('w'),
+      w: work([witness('runs')], 'q'),
+    },
+  });
+  at.runs('task');
+  expect(at.open('w').kind).toBe('idle');
+  at.runs('t');
+  expect(at.kernel.workqueues['q']?.items).toEqual(['w']);
+  expect(witnessed(at.runs('w'))).toEqual(['runs']);
+});
+test('cancelled before or after the timer has fired, it does not run; cancelled while it runs, it is waited for', () => {
+  const cancels = (...words: readonly string[]) => {
+    const at = stage({
+      threads: {
+        task: must(queue_delayed_work('t')),
+        cancel: must([STEP, cancel_delayed_work_sync('t', 'w')]),
+        t: delayed_work_timer('w'),
+        w: work([STEP, witness('runs')]),
+      },
+    });
+    at.runs('task');
+    at.plays('cancel');
+    for (const word of words) follow(at.booted.machine, at.kernel, word, false);
+    at.runs('cancel');
+    return { cancel: at.because('cancel'), ran: witnessed([...at.runs('t'), ...at.runs('w')]) };
+  };
+  expect(cancels()).toEqual({ cancel: undefined, ran: [] });
+  expect(cancels('t', 't', 't')).toEqual({ cancel: undefined, ran: [] });
+  expect(cancels('t', 't', 't', 'w')).toEqual({ cancel: 'w is running', ran: ['runs'] });
 });
 test('an unknown timer lists the timers there are', () => {
   expect(() => stage({ threads: { task: must([mod_timer('x')]), t: timer([]) } })).toThrow(

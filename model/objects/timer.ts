@@ -8,6 +8,7 @@ import { type Block, type KernelObject, type KernelState, type ThreadSpec, instr
 import { type Kept, flag, table } from '../schema.ts';
 import { atomic_enter, atomic_exit, might_sleep } from './context.ts';
 import { forever } from './flow.ts';
+import { cancel_work_sync, queue_work } from './work.ts';
 
 const fields = { timers: table({ armed: flag, running: flag }) };
 declare module '../machine.ts' {
@@ -84,6 +85,17 @@ export const delayed_work = (body: Block): ThreadSpec => ({
   program: [forever([timer_fires('$me'), body, timer_done('$me')])],
   rows: (me) => ({ timers: { [me]: {} } }),
 });
+
+/**
+ * The same on a queue: a timer that only queues the item. queue_delayed_work and mod_delayed_work start the timer; both
+ * ways to stop it are needed, for it may have fired already (kernel/workqueue.c).
+ */
+export const delayed_work_timer = (item: string): ThreadSpec => timer([queue_work(item)]);
+export const queue_delayed_work = (of: string): Block => [mod_timer(of)];
+export const cancel_delayed_work_sync = (of: string, item: string): Block => [
+  del_timer_sync(of),
+  cancel_work_sync(item),
+];
 
 export const timerObject: KernelObject = {
   schema: fields,

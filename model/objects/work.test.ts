@@ -1,13 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { must } from '../design.ts';
+import { type Kernel, must } from '../design.ts';
 import type { Block, ThreadSpec } from '../machine.ts';
 import { alone, misuses, stage, witnessed } from '../stage.ts';
 import {
+  cancel_work,
   cancel_work_sync,
   flush_work,
+  flush_workqueue,
+  kmalloc,
   mutex_lock,
   mutex_unlock,
   queue_work,
+  return_,
   spin_lock,
   spin_unlock,
   witness,
@@ -176,5 +180,207 @@ describe('boot', () => {
   });
   test('a thread is no work item', () => {
     expect(() => alone([flush_work('task')])).toThrow(/unknown works "task"; there are: none/);
+  });
+});
+
+/** A task that queues all these items, in this order, and items that begin and end. */
+const queued = (
+  row: Record<string, unknown>,
+  bodies: Record<string, Block>,
+  more: { threads?: Record<string, ThreadSpec>; objects?: Kernel['objects'] } = {},
+) =>
+  stage({
+    objects: { workqueues: { q: row }, locks: { a: {} }, ...more.objects },
+    threads: {
+      task: must([...Object.keys(bodies).map((item) => queue_work(item)), STEP]),
+      ...Object.fromEntries(Object.entries(bodies).map(([item, lines]) => [item, work(lines, 'q')])),
+      ...more.threads,
+    },
+  });
+const threeOf = (row: Record<string, unknown>) => {
+  const at = queued(row, { a: body('a'), b: body('b'), c: body('c') });
+  at.runs('task');
+  return at;
+};
+
+describe('a bounded queue', () => {
+  test('runs so many items at a time: the next begins when one of them ends', () => {
+    const at = threeOf({ max_active: 2 });
+    at.plays('b', 'a');
+    expect(at.open('c')).toMatchObject({
+      kind: 'blocked',
+      wait: { owedBy: ['a', 'b'], any: true, because: 'q runs 2 items at a time, and a, b come first' },
+    });
+    at.runs('b');
+    expect(at.open('c').kind).toBe('ready');
+  });
+  test('an ordered one waits for the first only', () => {
+    expect(threeOf({}).open('c')).toMatchObject({ kind: 'blocked', wait: { owedBy: ['a'] } });
+  });
+  test('an item that sleeps does not stall those that still fit', () => {
+    const at = queued(
+      { max_active: 2 },
+      { a: [mutex_lock('a'), mutex_unlock('a')], b: body('b') },
+      {
+        threads: { holder: must([mutex_lock('a'), STEP]) },
+      },
+    );
+    at.plays('holder');
+    at.runs('task');
+    at.plays('a');
+    expect(at.because('a')).toBe('holder holds a');
+    expect(at.open('b').kind).toBe('ready');
+  });
+});
+
+describe('a queue without WQ_MEM_RECLAIM', () => {
+  const NO_RESCUER = { mem_reclaim: false };
+  const one = (row: Record<string, unknown>) => {
+    const at = queued(row, { w: body('w') }, { objects: { shrinkers: { slab: { scan: '' } } } });
+    at.runs('task');
+    return at;
+  };
+  test('C33: may need a worker, which is made with GFP_KERNEL before the item begins', () => {
+    const at = one(NO_RESCUER);
+    expect(at.ways('w')).toEqual(['', 'needs a worker']);
+    at.plays('w/needs a worker');
+    expect(at.ways('w')).toEqual(['ok', 'shrinks slab']);
+    expect(at.plays('w/ok')).toContainEqual(
+      expect.objectContaining({ kind: 'allocates', gfp: 'GFP_KERNEL', direct: true }),
+    );
+    expect(witnessed(at.plays('w'))).toEqual(['w begins']);
+  });
+  test('a rescuer is there before memory is short', () => {
+    expect(one({}).ways('w')).toEqual(['']);
+    expect(one({ mem_reclaim: true }).ways('w')).toEqual(['']);
+  });
+  test('an item that is cancelled while its worker is being made does not run', () => {
+    const at = queued(NO_RESCUER, { w: body('w') }, { threads: { cancels: must(cancel_work_sync('w')) } });
+    at.runs('task');
+    at.plays('w/needs a worker', 'cancels', 'cancels');
+    at.plays('w/ok');
+    expect(at.open('w').kind).toBe('idle');
+  });
+  test('a worker that was made for nothing serves the next time', () => {
+    const at = queued(NO_RESCUER, { w: body('w') }, { threads: { again: must([cancel_work('w'), queue_work('w')]) } });
+    at.runs('task');
+    at.plays('w/needs a worker', 'again', 'w/ok', 'again');
+    expect(at.ways('w')).toEqual(['']);
+  });
+});
+
+describe('a rescuer is one worker', () => {
+  test('while it runs an item no other begins: memory is too short for a second worker', () => {
+    const at = threeOf({ max_active: 2 });
+    expect(at.ways('a')).toEqual(['', 'is rescued']);
+    at.plays('a/is rescued');
+    expect(at.because('b')).toBe('there is no memory for a worker, and the rescuer of q runs a');
+    at.runs('a');
+    expect(at.ways('b')).toEqual(['', 'is rescued']);
+  });
+  test('what had begun goes on', () => {
+    const at = threeOf({ max_active: 3 });
+    at.plays('b', 'a/is rescued');
+    expect(witnessed(at.runs('b'))).toEqual(['b ends']);
+    expect(at.open('c').kind).toBe('blocked');
+  });
+  test('so two items of one queue that wait for each other need a queue each', () => {
+    const at = queued({ max_active: 2 }, { a: [flush_work('b')], b: body('b') });
+    at.runs('task');
+    at.plays('a/is rescued');
+    expect(at.open('a')).toMatchObject({ kind: 'blocked', wait: { owedBy: ['b'] } });
+    expect(at.open('b')).toMatchObject({ kind: 'blocked', wait: { owedBy: ['a'] } });
+  });
+});
+
+describe('flush_workqueue', () => {
+  const flushed = (more: Block = []) => {
+    const at = queued(
+      {},
+      { a: body('a'), b: body('b') },
+      {
+        threads: { flusher: must([flush_workqueue('q'), STEP]), later: must([more, STEP]) },
+      },
+    );
+    at.runs('task');
+    at.plays('a', 'flusher');
+    return at;
+  };
+  test('waits for all that is queued or running when it comes', () => {
+    const at = flushed();
+    expect(at.because('flusher')).toBe('a, b of q is not done');
+    at.runs('a');
+    expect(at.because('flusher')).toBe('b of q is not done');
+    at.runs('b');
+    expect(at.open('flusher').kind).toBe('ready');
+  });
+  test('does not wait for what is queued after it, not even for the same item again', () => {
+    const at = flushed([queue_work('a')]);
+    at.plays('later');
+    at.runs('a');
+    expect(at.kernel.workqueues['q']?.items).toEqual(['b', 'a']);
+    at.runs('b');
+    expect(at.open('flusher').kind).toBe('ready');
+  });
+  test('does not wait for an item that is cancelled; of one that runs only the run that was queued behind it is gone', () => {
+    const at = flushed([queue_work('a'), cancel_work('a'), cancel_work('b')]);
+    at.plays('later', 'later', 'later');
+    expect(at.because('flusher')).toBe('a of q is not done');
+    at.runs('a');
+    expect(at.open('flusher').kind).toBe('ready');
+  });
+  test('of an empty queue it does not wait', () => {
+    const at = queued({}, {}, { threads: { flusher: must(flush_workqueue('q')) } });
+    at.runs('flusher');
+    expect(at.open('flusher').kind).toBe('finished');
+  });
+  test('C31: an item that flushes its own queue waits for itself', () => {
+    const at = queued({}, { w: flush_workqueue('q') });
+    at.runs('task');
+    at.plays('w', 'w');
+    expect(at.open('w')).toMatchObject({ kind: 'blocked', wait: { owedBy: ['w'] } });
+  });
+  test('two may flush at the same time', () => {
+    const at = queued(
+      {},
+      { w: body('w') },
+      { threads: { one: must(flush_workqueue('q')), two: must(flush_workqueue('q')) } },
+    );
+    at.runs('task');
+    at.plays('two', 'one');
+    at.runs('w');
+    at.plays('one', 'two');
+    expect(at.kernel.workqueues['q']?.flushers).toEqual([]);
+  });
+});
+
+describe('who may flush a queue without a rescuer', () => {
+  const broken = (flusher: Block, row: Record<string, unknown>, mine: Record<string, unknown>) => {
+    const at = stage({
+      objects: { workqueues: { q: row, mine }, shrinkers: { slab: { scan: 'scan' } } },
+      routines: { scan: [flusher, return_('0')] },
+      threads: {
+        task: must([queue_work('mine_work'), kmalloc('GFP_KERNEL')]),
+        mine_work: work(flusher, 'mine'),
+        w: work([], 'q'),
+      },
+    });
+    const worker = misuses([...at.plays('task'), ...at.runs('mine_work')]);
+    return { worker, reclaim: misuses([...at.plays('task/shrinks slab'), ...at.runs('task')]) };
+  };
+  const RULE = 'CTX_WORK_RECLAIM';
+  const [NO, YES] = [{ mem_reclaim: false }, { mem_reclaim: true }];
+  test('not an item of a queue with one, and not a task that reclaims', () => {
+    for (const flusher of [[flush_work('w')], flush_workqueue('q')])
+      expect(broken(flusher, NO, YES)).toEqual({ worker: [RULE], reclaim: [RULE] });
+  });
+  test('an item of a queue without one may', () => {
+    expect(broken([flush_work('w')], NO, NO).worker).toEqual([]);
+  });
+  test('a queue with a rescuer anybody may flush', () => {
+    for (const mine of [NO, YES]) expect(broken(flush_workqueue('q'), YES, mine)).toEqual({ worker: [], reclaim: [] });
+  });
+  test('cancelling is allowed: what is cancelled needs no worker', () => {
+    expect(broken(cancel_work_sync('w'), NO, YES)).toEqual({ worker: [], reclaim: [] });
   });
 });

@@ -1,31 +1,37 @@
 /**
- * Work items and the queues they run on (kernel/workqueue.c; CTX-W).
+ * Work items (kernel/workqueue.c; CTX-W).
  *
- * A work item is a thread that sleeps until it is queued, runs once, and sleeps again. On an ordered queue one item
- * runs at a time, in the order of queueing: an item that sleeps stalls every item behind it (L-11, C16).
+ * A work item is a thread that sleeps until it is queued, runs once, and sleeps again. It needs a worker, and a worker is
+ * memory: what that means is a matter of its queue, see workqueue.ts.
  */
 import {
   type Block,
   type KernelObject,
   type KernelState,
+  type Thread,
   type ThreadSpec,
   type Wait,
   instruction,
   note,
+  pushCall,
+  stay,
 } from '../machine.ts';
-import { type Kept, fixedName, flag, table, whole } from '../schema.ts';
+import { type Kept, fixedName, flag, int, table } from '../schema.ts';
 import { forever } from './flow.ts';
 import { might_sleep } from './context.ts';
+import { kmalloc } from './memory.ts';
+import { flushDependency, leaveQueue, queueOf, queueWait } from './workqueue.ts';
 
+const MOST_CANCELLERS = 4;
 const fields = {
   works: table({
-    /** The ordered queue it runs on; empty when it may always run at once. */
+    /** The queue it runs on; empty when it may always run at once. */
     queue: fixedName('workqueues'),
     queued: flag,
     running: flag,
+    /** So many wait in cancel_work_sync: until they have returned it cannot be queued again. */
+    cancelling: int(MOST_CANCELLERS),
   }),
-  /** Ordered queues: the items that are queued or running, in order. */
-  workqueues: table({ items: whole<readonly string[]>([]) }),
 };
 declare module '../machine.ts' {
   interface Slices extends Kept<typeof fields> {}
@@ -36,14 +42,14 @@ const onWork = ({ work }: { work: string }): [['works', string]] => [['works', w
 
 function enqueue(kernel: KernelState, work: string): boolean {
   const row = rowOf(kernel, work);
-  if (row.queued) return false;
+  if (row.queued || row.cancelling > 0) return false;
   row.queued = true;
-  const queue = row.queue && kernel.workqueues[row.queue];
+  const queue = queueOf(kernel, work);
   if (queue) queue.items = [...queue.items, work];
   return true;
 }
 
-/** Queue the item; ret '1', or '0' when it was queued already. Never sleeps, allowed in any context. */
+/** Queue the item; ret '1', or '0' when it was queued already or is being cancelled. Never sleeps, allowed in any context. */
 export const queue_work = instruction('queue_work', (work: string) => ({ work }), {
   text: ({ work }) => `queue_work(&${work})`,
   touches: onWork,
@@ -52,22 +58,34 @@ export const queue_work = instruction('queue_work', (work: string) => ({ work })
   },
 });
 
-/** The worker's own wait: idle until queued, then behind the items before it on an ordered queue. */
+const firstFrame = (kernel: KernelState, me: string): { vars: Record<string, string> } =>
+  (kernel.threads[me] as Thread).frames[0] as { vars: Record<string, string> };
+const NEEDS_WORKER = 'needs a worker';
+const RESCUED = 'is rescued';
+
+/** The worker's own wait: idle until queued, then behind the items before it that are as many as may run. */
 const work_begin = instruction('work_begin', (work: string) => ({ work }), {
   text: ({ work }) => `process_one_work(${work})`,
   waits: (kernel, me, { work }) => {
     const row = rowOf(kernel, work);
     if (!row.queued) return { on: 'work', object: work, owedBy: [], because: `${work} is not queued`, idle: true };
-    const first = row.queue === '' ? me : kernel.workqueues[row.queue]?.items[0];
-    if (first === undefined || first === me) return undefined;
-    return {
-      on: 'workqueue',
-      object: row.queue,
-      owedBy: [first],
-      because: `${row.queue} is ordered and ${first} runs first`,
-    };
+    return queueWait(kernel, work);
   },
-  run: (kernel, _me, { work }) => {
+  outcomes: (kernel, me, { work }) => {
+    const queue = queueOf(kernel, work);
+    if (!queue || (queue.mem_reclaim && queue.max_active === 1)) return [''];
+    if (queue.mem_reclaim) return ['', RESCUED];
+    return firstFrame(kernel, me).vars['worker'] === 'yes' ? [''] : ['', NEEDS_WORKER];
+  },
+  run: (kernel, me, { work }, outcome) => {
+    if (outcome === NEEDS_WORKER) {
+      firstFrame(kernel, me).vars['worker'] = 'yes';
+      stay(kernel, me);
+      pushCall(kernel, me, 'create_worker');
+      return;
+    }
+    const queue = queueOf(kernel, work);
+    if (queue && outcome === RESCUED) queue.rescued = work;
     rowOf(kernel, work).queued = false;
     rowOf(kernel, work).running = true;
   },
@@ -75,11 +93,8 @@ const work_begin = instruction('work_begin', (work: string) => ({ work }), {
 const work_end = instruction('work_end', (work: string) => ({ work }), {
   text: ({ work }) => `/* ${work} is done */`,
   run: (kernel, me, { work }) => {
-    const row = rowOf(kernel, work);
-    row.running = false;
-    const queue = row.queue && kernel.workqueues[row.queue];
-    // An item queued again while it ran stands in the list twice: this run is the first of the two.
-    if (queue) queue.items = queue.items.toSpliced(queue.items.indexOf(work), 1);
+    rowOf(kernel, work).running = false;
+    leaveQueue(kernel, work, 'done');
     const thread = kernel.threads[me] as {
       ret: string;
       held: readonly { object: string }[];
@@ -97,7 +112,7 @@ const work_end = instruction('work_end', (work: string) => ({ work }), {
   },
 });
 
-/** A thread that runs `body` each time its work item is queued; on the ordered queue `queue`, if given. */
+/** A thread that runs `body` each time its work item is queued; on the queue `queue`, if given. */
 export const work = (body: Block, queue = ''): ThreadSpec => ({
   kind: 'kernel',
   begins: 'must',
@@ -116,9 +131,11 @@ export const flush_work = instruction('flush_work', (work: string) => ({ work })
   text: ({ work }) => `flush_work(&${work})`,
   touches: onWork,
   waits: (kernel, _me, { work }) => busy(kernel, work),
-  run: (kernel, me, { work }) => might_sleep(kernel, me, `flush_work(&${work})`),
+  run: (kernel, me, { work }) => {
+    might_sleep(kernel, me, `flush_work(&${work})`);
+    flushDependency(kernel, me, kernel.works[work]?.queue ?? '');
+  },
 });
-
 /** Take the item off its queue; it does not wait for a run that is under way. */
 export const cancel_work = instruction('cancel_work', (work: string) => ({ work }), {
   text: ({ work }) => `cancel_work(&${work})`,
@@ -129,24 +146,36 @@ function dequeue(kernel: KernelState, work: string): void {
   const row = rowOf(kernel, work);
   if (!row.queued) return;
   row.queued = false;
-  const queue = row.queue && kernel.workqueues[row.queue];
-  if (queue) queue.items = queue.items.toSpliced(queue.items.lastIndexOf(work), 1);
+  leaveQueue(kernel, work, 'cancelled');
 }
-const cancel_wait = instruction('cancel_wait', (work: string) => ({ work }), {
+const cancel_begin = instruction('cancel_begin', (work: string) => ({ work }), {
   text: ({ work }) => `cancel_work_sync(&${work})`,
   touches: onWork,
-  waits: (kernel, _me, { work }) => (rowOf(kernel, work).running ? busy(kernel, work) : undefined),
   run: (kernel, me, { work }) => {
     might_sleep(kernel, me, `cancel_work_sync(&${work})`);
-    dequeue(kernel, work); // an item that queued itself again while it was being cancelled
+    dequeue(kernel, work);
+    rowOf(kernel, work).cancelling += 1;
   },
 });
-/** Take the item off its queue, then wait for it if it runs: a run that was only queued does not come any more. */
-export const cancel_work_sync = (work: string): Block => [cancel_work(work), cancel_wait(work)];
+const cancel_wait = instruction('cancel_wait', (work: string) => ({ work }), {
+  text: ({ work }) => `cancel_work_sync(&${work}) /* until it is done */`,
+  touches: onWork,
+  waits: (kernel, _me, { work }) => (rowOf(kernel, work).running ? busy(kernel, work) : undefined),
+  run: (kernel, _me, { work }) => {
+    rowOf(kernel, work).cancelling -= 1;
+  },
+});
+/**
+ * Take the item off its queue, then wait for it if it runs: a run that was only queued does not come any more, and no
+ * other is queued until this is over, so it ends even for an item that always queues itself again.
+ */
+export const cancel_work_sync = (work: string): Block => [cancel_begin(work), cancel_wait(work)];
 
-export const workqueue: KernelObject = {
+export const workObject: KernelObject = {
   schema: fields,
-  ops: [queue_work, work_begin, work_end, flush_work, cancel_work, cancel_wait],
+  ops: [queue_work, work_begin, work_end, flush_work, cancel_work, cancel_begin, cancel_wait],
+  // A worker is a kernel thread; whoever has to make one allocates as any task does, on behalf of all that wait for it.
+  routines: { create_worker: kmalloc('GFP_KERNEL', 'worker') },
   leftovers: (kernel) =>
     Object.entries(kernel.works).flatMap(([each, { queued, running }]) =>
       queued || running ? [`${each} is still ${running ? 'running' : 'queued'}`] : [],
