@@ -3,9 +3,9 @@
  * model deliberately leaves out, and why.
  *
  * A fact is tested by a test, or a group of tests, whose title begins with its id: 'S12: …', 'LD-3: …', 'KUNIT-17: …',
- * 'IGT sw_sync/sync_merge: …', 'I-4: …', 'MISUSE add-container: …'. CONFORMANCE.md is the table of them; `npm run
- * conformance` runs the tests and writes it, and a test fails when the table says something else than the titles and the
- * list below.
+ * 'IGT sw_sync/sync_merge: …', 'I-4: …', 'S-A1: …', 'MISUSE add-container: …'. CONFORMANCE.md is the table of them;
+ * `npm run conformance` runs the tests and writes it, and a test fails when the table says something else than the titles
+ * and the list below.
  */
 
 const numbered = (prefix: string, to: number): string[] => Array.from({ length: to }, (_, at) => `${prefix}${at + 1}`);
@@ -168,6 +168,10 @@ export const SOURCES: readonly { readonly title: string; readonly ids: readonly 
       'missed-recheck-after-wake-up',
     ].map((operator) => `MISUSE ${operator}`),
   },
+  {
+    title: 'Checklists of memory management and of userptr (mm/page_alloc.c, mm/mmu_notifier.c, mm/oom_kill.c)',
+    ids: [...numbered('S-A', 6), ...numbered('L-A', 2), ...numbered('S-F', 3)],
+  },
 ];
 
 /** A fact that no test claims, and the mechanism that the model leaves out, on purpose or so far. */
@@ -214,7 +218,7 @@ export interface Stated {
   readonly id: string;
   readonly says: string;
 }
-const ID = String.raw`S\d+|LD-\d+|KUNIT-\d+|I-\d+|MISUSE [\w-]+|IGT \w+/[\w-]+`;
+const ID = String.raw`S\d+|[SL]-[A-H]\d+|LD-\d+|KUNIT-\d+|I-\d+|MISUSE [\w-]+|IGT \w+/[\w-]+`;
 /** The fact that a title states, or nothing. */
 export function stated(title: string): Stated | undefined {
   const [, id, says] = new RegExp(`^(${ID}): (.+)$`, 's').exec(title) ?? [];
