@@ -45,6 +45,7 @@ import {
   set,
   sync_file_install,
   unpin_user_pages,
+  unregister_shrinker,
   user,
   userptr_access,
   userptr_map,
@@ -109,6 +110,18 @@ describe('S-A2: no lock that a shrinker or a notifier blocks on is held over an 
     expect(breaks(takes('scan', tries))).toEqual([]);
     expect(breaks(takes('invalidate', tries))).toEqual([]);
   });
+});
+
+describe('A4.7: a shrinker is not unregistered with a lock that its scan takes', () => {
+  const unregisters = (wrong: boolean): Kernel => ({
+    objects: { locks: { a: {} }, shrinkers: { slab: { scan: 'scan' } }, shrinker_refs: { slab: {} } },
+    routines: { scan: locked('a') },
+    threads: { task: must(wrong ? locked('a', unregister_shrinker('slab')) : unregister_shrinker('slab')), kswapd },
+  });
+  test('with it, it waits for the scan, and the scan for it', () => {
+    expect(breaks(unregisters(true))).toEqual(['no-deadlock (circle of mutex+shrinker)']);
+  });
+  test('without it, it does not', () => expect(breaks(unregisters(false))).toEqual([]));
 });
 
 describe('S-A3: a non-blockable notifier does not block', () => {
@@ -259,6 +272,14 @@ describe('S-A6: no element of a memory pool is owned for ever', () => {
   });
   test('an element that a user gives back when he likes keeps the next fence from signalling', () => {
     expect(convicts(jobs('close'), 'fence-signals')).toBe(true);
+  });
+  test('one that nobody gives back is left over when all have ended (I-16)', () => {
+    const takes = (...gives: Block): Kernel => ({
+      objects: { mempools: { pool: { free: 1 } } },
+      threads: { task: must([mempool_alloc('pool', 'GFP_NOWAIT', 'task'), gives]) },
+    });
+    expect(breaks(takes())).toEqual(['no-leak (left over)']);
+    expect(breaks(takes(mempool_free('pool', 'task')))).toEqual([]);
   });
   test('one that the job gives back when it is done does not', () => expect(breaks(jobs('job_done'))).toEqual([]));
 });

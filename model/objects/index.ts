@@ -36,6 +36,7 @@ import { oom } from './oom.ts';
 import { oomReaper } from './oom-reaper.ts';
 import { userPages } from './user-pages.ts';
 import { reclaimObject } from './reclaim.ts';
+import { shrinkerObject } from './shrinker.ts';
 import { resv } from './resv.ts';
 import { resvCopy } from './resv-copy.ts';
 import { resvFences } from './resv-fences.ts';
@@ -111,6 +112,7 @@ export const objects: readonly KernelObject[] = [
   irqWork,
   lock,
   memory,
+  shrinkerObject,
   reclaimObject,
   mmuNotifier,
   mempool,
@@ -201,6 +203,7 @@ export * from './mm.ts';
 export * from './mmu-notifier.ts';
 export { oom_reaper } from './oom-reaper.ts';
 export * from './reclaim.ts';
+export { unregister_shrinker } from './shrinker.ts';
 export * from './resv.ts';
 export * from './resv-copy.ts';
 export * from './resv-fences.ts';

@@ -21,6 +21,8 @@ import {
   mutex_lock,
   mutex_unlock,
   return_,
+  unregister_shrinker,
+  vmalloc,
   witness,
   work_a_while,
 } from './index.ts';
@@ -187,6 +189,56 @@ describe('what more a mask may say', () => {
       misuses(on([kmalloc('GFP_KERNEL')], { ...SAY, scan: nofail('GFP_KERNEL') }).plays('task/shrinks slab', 'task')),
     ).toEqual(['A1.5']);
     expect(misuses(alone(nofail('GFP_NOFS')).facts)).toEqual([]);
+  });
+});
+
+describe('vmalloc', () => {
+  const masks = (body: Block) => alone(body).facts.flatMap((fact) => (fact.kind === 'allocates' ? [fact.gfp] : []));
+  test('A1.8: its page tables know nothing of the mask', () => {
+    expect(masks(vmalloc('GFP_NOFS'))).toEqual(['GFP_NOFS', 'GFP_KERNEL']);
+  });
+  test('A1.8: a scope they obey', () => {
+    const scope = [memalloc_scope_save('GFP_NOFS'), vmalloc('GFP_KERNEL'), memalloc_scope_restore('GFP_NOFS')];
+    expect(masks(scope)).toEqual(['GFP_NOFS', 'GFP_NOFS']);
+  });
+});
+
+describe('unregister_shrinker', () => {
+  const two = (task: Block, refs = true) =>
+    stage({
+      objects: { ...OBJECTS, locks: { a: {} }, ...(refs ? { shrinker_refs: { slab: {} } } : {}) },
+      routines: { ...SAY, scan: [mutex_lock('a'), mutex_unlock('a')] },
+      threads: { task: must([task, STEP]), kswapd, other: must([STEP, kmalloc('GFP_KERNEL')]) },
+    });
+  test('A4.7: waits for the scans that are under way', () => {
+    const at = two(unregister_shrinker('slab'));
+    at.plays('kswapd/shrinks slab', 'task');
+    expect(at.because('task')).toBe('kswapd scans slab');
+    at.runs('kswapd');
+    expect(at.open('task').kind).toBe('ready');
+  });
+  test('A4.7: and no other begins', () => {
+    const at = two(unregister_shrinker('slab'));
+    at.plays('other');
+    expect(at.ways('other')).toContain('shrinks slab');
+    at.plays('task');
+    expect(at.ways('other')).toEqual(['ok', 'unmaps heap']);
+  });
+  test('A4.7: with a lock that the scan takes, they wait for each other', () => {
+    const at = two([mutex_lock('a'), unregister_shrinker('slab'), mutex_unlock('a')]);
+    at.plays('task', 'kswapd/shrinks slab', 'task');
+    expect(at.open('task')).toMatchObject({ kind: 'blocked', wait: { owedBy: ['kswapd'] } });
+    expect(at.open('kswapd')).toMatchObject({ kind: 'blocked', wait: { owedBy: ['task'] } });
+  });
+  test('A4.9: several scans are each waited for', () => {
+    const at = two([mutex_lock('a'), STEP, mutex_unlock('a'), unregister_shrinker('slab')]);
+    at.plays('task', 'kswapd/shrinks slab', 'other', 'other/shrinks slab', 'task', 'task', 'task');
+    expect(at.because('task')).toBe('kswapd, other scans slab');
+    at.runs('kswapd');
+    expect(at.because('task')).toBe('other scans slab');
+  });
+  test('a shrinker nobody keeps book of cannot be unregistered: the error lists those that can', () => {
+    expect(() => two(unregister_shrinker('slab'), false)).toThrow(/unknown shrinker_refs "slab"; there are: none/);
   });
 });
 

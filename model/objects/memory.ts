@@ -66,4 +66,10 @@ const kmalloc_op = instruction('kmalloc', (gfp: Gfp, what: string, flag?: GfpFla
 export const kmalloc = (gfp: Gfp | 'never', what = 'p', flag?: GfpFlag): Block =>
   gfp === 'never' ? [] : [kmalloc_op(gfp, what, flag)];
 
+/**
+ * An array of pages that is contiguous only in its page tables, which are allocated with GFP_KERNEL whatever the mask:
+ * NOFS and NOIO must be a scope to mean anything here (A1.8; since 5.17 vmalloc opens that scope itself).
+ */
+export const vmalloc = (gfp: Gfp, what = 'p'): Block => [kmalloc_op(gfp, what), kmalloc_op('GFP_KERNEL', 'page table')];
+
 export const memory: KernelObject = { ops: [kmalloc_op] };

@@ -136,4 +136,8 @@ export const mempool_hand_over = instruction(
 export const mempool: KernelObject = {
   schema: fields,
   ops: [mempool_alloc_preallocated, mempool_enter, mempool_wait, mempool_free, mempool_hand_over],
+  leftovers: (kernel) =>
+    Object.entries(kernel.mempools).flatMap(([pool, { holders }]) =>
+      holders.map((holder) => `${holder} still has an element of ${pool}`),
+    ),
 };

@@ -1,5 +1,5 @@
 /**
- * Reclaim: whose memory is taken when there is none, and on whose stack (mm/vmscan.c, mm/shrinker.c; rules A2, A3, A4, G-4).
+ * Reclaim: whose memory is taken when there is none, and on whose stack (mm/vmscan.c; rules A2, A3, G-4).
  *
  * Direct reclaim runs on the allocating task's own stack, with all its locks, and takes one thing: a shrinker's object or
  * a process page, whose notifier then runs. A task that is already reclaiming never reclaims again (A2.4).
@@ -14,19 +14,14 @@ import {
   pushCall,
   returns,
 } from '../machine.ts';
-import { type Kept, fixedName, table } from '../schema.ts';
 import { FS_RECLAIM, acquire, release } from './context.ts';
 import { if_var, set } from './flow.ts';
 import type { Gfp } from './gfp.ts';
 import { mmu_notifier_invalidate_range } from './mmu-notifier.ts';
+import { call_scan, registered, scan_over } from './shrinker.ts';
 import { isPinned } from './user-pages.ts';
 
-const fields = {
-  /** Registered shrinkers; `scan` is a routine that runs inside reclaim (A4). */
-  shrinkers: table({ scan: fixedName('routines') }),
-};
 declare module '../machine.ts' {
-  interface Slices extends Kept<typeof fields> {}
   interface Facts {
     reclaimed: { what: string };
   }
@@ -34,7 +29,7 @@ declare module '../machine.ts' {
 
 /** What direct reclaim with this mask may take: shrinkers need __GFP_FS, process pages do not (A3.4, L-23, L-24). */
 export function victims(kernel: KernelState, gfp: Gfp): string[] {
-  const shrinkers = gfp === 'GFP_KERNEL' ? Object.keys(kernel.shrinkers).map((each) => `shrinks ${each}`) : [];
+  const shrinkers = gfp === 'GFP_KERNEL' ? registered(kernel).map((each) => `shrinks ${each}`) : [];
   const ranges = Object.keys(kernel.ranges).filter((each) => !isPinned(kernel, each)); // A11.2
   return [...shrinkers, ...ranges.map((each) => `unmaps ${each}`)];
 }
@@ -79,15 +74,6 @@ const reclaim_exit = instruction('reclaim_exit', () => ({}), {
     returns(kernel, me, '0');
   },
 });
-const call_scan = instruction('call_scan', (shrinker: string) => ({ shrinker }), {
-  text: ({ shrinker }) => `shrinker->scan_objects(${shrinker})`,
-  local: true,
-  run: (kernel, me, { shrinker }) => {
-    const routine = kernel.shrinkers[shrinker]?.scan ?? '';
-    if (routine !== '') pushCall(kernel, me, routine, { shrinker });
-  },
-});
-
 const call_pageout = instruction('call_pageout', (range: string) => ({ range }), {
   text: ({ range }) => `pageout(${range})`,
   local: true,
@@ -132,10 +118,9 @@ const balance_pgdat = instruction('balance_pgdat', () => ({}), {
 export const kswapd: ThreadSpec = { kind: 'kernel', begins: 'may', program: [balance_pgdat()] };
 
 export const reclaimObject: KernelObject = {
-  schema: fields,
-  ops: [reclaim_enter, reclaim_exit, call_scan, call_pageout, page_stays, current_is_kswapd, balance_pgdat],
+  ops: [reclaim_enter, reclaim_exit, call_pageout, page_stays, current_is_kswapd, balance_pgdat],
   routines: {
-    shrink_slab: [reclaim_enter('$gfp'), call_scan('$shrinker'), reclaim_exit()],
+    shrink_slab: [reclaim_enter('$gfp'), call_scan('$shrinker'), scan_over('$shrinker'), reclaim_exit()],
     // A7.1: what the writing needs, it needs as a task that reclaims: from reserves and pools, without reclaim of its own.
     swap_out: [
       reclaim_enter('$gfp'),
