@@ -5,14 +5,14 @@
  * space is gone.
  */
 import { type Frame, type KernelObject, type Thread, instruction, pushCall, returns } from '../machine.ts';
-import { goto, if_ret, label, set } from './flow.ts';
+import { goto, label, quietly_if_ret, set } from './flow.ts';
 import { mmu_notifier_invalidate_range } from './mmu-notifier.ts';
 import { processRow } from './oom.ts';
 
 const onProcess = ({ process }: { process: string }): [['processes', string]] => [['processes', process]];
 /** The ranges of an address space, one after the other: ret '0' with `range`, or 'end'. */
 export const next_range = instruction('next_range', (mm: string, at: string) => ({ mm, at }), {
-  text: () => 'for each mapping',
+  text: () => '',
   local: true,
   run: (kernel, me, { mm, at }) => {
     const frame = (kernel.threads[me] as Thread).frames.at(-1) as Frame;
@@ -55,7 +55,7 @@ export const processExit: KernelObject = {
       set('at', '0'),
       label('next'),
       next_range('$mm', '$at'),
-      if_ret('0', [mmu_notifier_invalidate_range('$range'), goto('next')]),
+      quietly_if_ret('0', [mmu_notifier_invalidate_range('$range'), goto('next')]),
       exit_mm('$me'),
       exit_files('$me'),
       exit_over('$me'),

@@ -43,6 +43,9 @@ export const if_var = (
   then: Block,
   otherwise: Block = [],
 ): Instruction => structured({ of: variable, is: listed(is) }, then, otherwise);
+/** The same for a variable. */
+export const quietly_if_var = (variable: string, is: string | readonly string[], then: Block): Instruction =>
+  structured({ of: variable, is: listed(is), quiet: true }, then, []);
 /** Repeat for ever; leave with goto or return_. */
 export const forever = (body: Block): Instruction => ({ op: 'forever', body: body });
 /** As long as the variable has one of these values, …. */

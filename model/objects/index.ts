@@ -229,7 +229,7 @@ export * from './syncobj-transfer.ts';
 export * from './syncobj-wait.ts';
 export * from './timer.ts';
 export * from './user.ts';
-export * from './user-pages.ts';
+export { userptr_access, userptr_is_coherent, userptr_map, userptr_unmap } from './user-pages.ts';
 export * from './user-queue.ts';
 export * from './version.ts';
 export * from './page-pool.ts';

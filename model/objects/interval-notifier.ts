@@ -7,7 +7,7 @@
  */
 import { type Block, type KernelObject, type KernelState, instruction, note, returns, stay } from '../machine.ts';
 import { MMAP_LOCK, MMU_NOTIFIER, holds, might_sleep, probe } from './context.ts';
-import { if_ret } from './flow.ts';
+import { quietly_if_ret } from './flow.ts';
 import { type Interval, invalidationsWait, watched } from './invalidation.ts';
 import { down_write, up_write } from './lock.ts';
 import { kmalloc } from './memory.ts';
@@ -140,7 +140,7 @@ export const mmu_interval_notifier_insert_locked = instruction(
 /** The same; the first of an address space allocates under mmap_lock, held for writing (A10.11). */
 export const mmu_interval_notifier_insert = (userptr: string): Block => [
   mm_is_subscribed(userptr),
-  if_ret('0', [down_write(MMAP_LOCK), kmalloc('GFP_KERNEL', 'notifier_subscriptions'), up_write(MMAP_LOCK)]),
+  quietly_if_ret('0', [down_write(MMAP_LOCK), kmalloc('GFP_KERNEL', 'notifier_subscriptions'), up_write(MMAP_LOCK)]),
   mmu_interval_notifier_insert_locked(userptr),
 ];
 

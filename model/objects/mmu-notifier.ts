@@ -16,7 +16,7 @@ import {
   returns,
 } from '../machine.ts';
 import { MMU_NOTIFIER, acquire, atomic_enter, atomic_exit, release } from './context.ts';
-import { call, if_ret, return_ } from './flow.ts';
+import { call, quietly_if_ret, return_ } from './flow.ts';
 import { fields, invalidationEnds, invalidationStarts, mmOf } from './invalidation.ts';
 import { pagesGetOld } from './user-pages.ts';
 
@@ -191,10 +191,10 @@ export const mmuNotifier: KernelObject = {
       notifier_enter('$range'),
       atomic_enter('a non-blockable notifier'),
       intervals_start('$range', false),
-      if_ret('-EAGAIN', [], [call_notifier('$range'), notifier_answered('$range', false)]),
+      quietly_if_ret('0', [call_notifier('$range'), notifier_answered('$range', false)]),
       atomic_exit('a non-blockable notifier'),
       notifier_exit('$range'),
-      if_ret('-EAGAIN', [intervals_end('$range'), return_('-EAGAIN')]),
+      quietly_if_ret('-EAGAIN', [intervals_end('$range'), return_('-EAGAIN')]),
       start_returned('$range'),
       mmu_notifier_invalidate_range_end('$range'),
     ],

@@ -7,7 +7,7 @@
 import { type Frame, type KernelObject, type Thread, type ThreadSpec, instruction, note, returns } from '../machine.ts';
 import { type Kept, table } from '../schema.ts';
 import { next_range } from './exit.ts';
-import { count_down, forever, goto, if_ret, if_var, label, set } from './flow.ts';
+import { count_down, forever, goto, label, quietly_if_ret, quietly_if_var, set } from './flow.ts';
 import { down_read_trylock, up_read } from './lock.ts';
 import { invalidate_range_nonblockable } from './mmu-notifier.ts';
 import { oomVictims, processRow } from './oom.ts';
@@ -86,22 +86,28 @@ export const oom_reaper = (attempts: number = MAX_OOM_REAP_RETRIES): ThreadSpec 
       oom_reap_begin('$me', attempts),
       label('attempt'),
       oom_is_over('$process'),
-      if_ret('1', [goto('done')]),
-      if_var('lock', '', [], [down_read_trylock('$lock'), if_ret('0', [goto('again')])]),
+      quietly_if_ret('1', [goto('done')]),
+      quietly_if_var('lock', '', [goto('locked')]),
+      down_read_trylock('$lock'),
+      quietly_if_ret('0', [goto('again')]),
+      label('locked'),
       set('refused', 'no'),
       set('at', '0'),
       label('next'),
       next_range('$mm', '$at'),
-      if_ret('0', [
-        invalidate_range_nonblockable('$range'),
-        if_ret('-EAGAIN', [set('refused', 'yes')], [oom_reaped('$process', '$range')]),
-        goto('next'),
-      ]),
-      if_var('lock', '', [], [up_read('$lock')]),
-      if_var('refused', 'no', [oom_reaped_all('$process', '$mm'), goto('done')]),
+      quietly_if_ret('end', [goto('unlock')]),
+      invalidate_range_nonblockable('$range'),
+      quietly_if_ret('-EAGAIN', [set('refused', 'yes'), goto('next')]),
+      oom_reaped('$process', '$range'),
+      goto('next'),
+      label('unlock'),
+      quietly_if_var('lock', '', [goto('unlocked')]),
+      up_read('$lock'),
+      label('unlocked'),
+      quietly_if_var('refused', 'no', [oom_reaped_all('$process', '$mm'), goto('done')]),
       label('again'),
       count_down('left'),
-      if_ret('1', [oom_reap_again(), goto('attempt')]),
+      quietly_if_ret('1', [oom_reap_again(), goto('attempt')]),
       label('done'),
       oom_reap_done('$process'),
     ]),

@@ -15,7 +15,7 @@ import {
   returns,
 } from '../machine.ts';
 import { FS_RECLAIM, acquire, release } from './context.ts';
-import { if_var, set } from './flow.ts';
+import { quietly_if_var, return_, set } from './flow.ts';
 import type { Gfp } from './gfp.ts';
 import { mmu_notifier_invalidate_range } from './mmu-notifier.ts';
 import { call_scan, registered, scan_over } from './shrinker.ts';
@@ -128,7 +128,8 @@ export const reclaimObject: KernelObject = {
       call_pageout('$range'),
       set('written', 'ret'),
       reclaim_exit(),
-      if_var('written', '0', [], [page_stays('$otherwise')]),
+      quietly_if_var('written', '0', [return_('0')]),
+      page_stays('$otherwise'),
     ],
     try_to_unmap: [reclaim_enter('$gfp'), mmu_notifier_invalidate_range('$range'), reclaim_exit()],
   },
