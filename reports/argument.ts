@@ -105,8 +105,10 @@ function letsFor(telling: Telling, links: readonly Link[]): { lets: Let[]; lette
   return { lets, letters: new Map(links.map(({ who }, at) => [who, letterOf(at)])) };
 }
 
-const mayEnd = ({ wait }: Link): string =>
-  wait.interruptible === undefined ? '' : ' (a signal to the process would end the wait, but nobody owes it one)';
+const mayEnd = ({ wait }: Link): string => {
+  if (wait.interruptible !== undefined) return ' (a signal to the process would end the wait, but nobody owes it one)';
+  return wait.killable === undefined ? '' : ' (killing the process would end the wait, but nobody owes it that)';
+};
 
 /** One debt as a clause: "A waits for B, because B holds b". */
 function debt(link: Link, next: string | undefined, letters: ReadonlyMap<string, string>): string {

@@ -16,8 +16,9 @@ const SPINS = 'spinlock';
 const NO_TASK: ReadonlySet<string> = new Set(['workqueue']);
 const isTask = ({ atomic, kind, wait }: Standing): boolean =>
   !atomic && kind !== 'hardware' && !NO_TASK.has(wait?.on ?? '');
-/** Asleep for ever, deaf to signals. */
-const sleeps = ({ wait }: Standing): boolean => wait?.interruptible === undefined && wait?.on !== SPINS;
+/** Asleep for ever, deaf to signals; killable tasks are not reported either (kernel/hung_task.c). */
+const sleeps = ({ wait }: Standing): boolean =>
+  wait?.interruptible === undefined && wait?.killable === undefined && wait?.on !== SPINS;
 
 /** A name that is stable: the place of the thread in the design stands for its process number. */
 const task = ({ threads }: Telling, thread: string): string =>

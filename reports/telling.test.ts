@@ -2,7 +2,15 @@ import { describe, expect, test } from 'vitest';
 import type { Case } from '../model/case.ts';
 import { type Booted, type Design, boot, design, must } from '../model/design.ts';
 import { designs } from '../model/designs/index.ts';
-import { forever, mempool_alloc, mutex_lock, mutex_unlock, progress, work_a_while } from '../model/objects/index.ts';
+import {
+  forever,
+  mempool_alloc,
+  mutex_lock,
+  mutex_lock_killable,
+  mutex_unlock,
+  progress,
+  work_a_while,
+} from '../model/objects/index.ts';
 import { properties } from '../properties/index.ts';
 import { sweep } from '../properties/search/sweep.ts';
 import { argument } from './argument.ts';
@@ -207,6 +215,24 @@ describe('the kernel log', () => {
     expect(render('hung-task', told('one', 'one'))).toContain('nothing to print');
   });
 
+  test('does not show a task that can be killed as hung, and the argument says what would end its wait', () => {
+    const killable = must([mutex_lock('b'), mutex_lock_killable('a'), mutex_unlock('a'), mutex_unlock('b')]);
+    const telling = found(
+      small({ objects: locks('a', 'b'), threads: { one: takes('a', 'b'), two: killable } }),
+      'no-deadlock',
+    );
+    expect(render('hung-task', telling)).toMatch(/task one:\d+ blocked/);
+    expect(render('hung-task', telling)).not.toMatch(/task two:\d+ blocked/);
+    expect(JSON.stringify(argument(telling))).toMatch(
+      /killing the process\s+would end the wait, but\s+nobody owes it that/,
+    );
+    const deaf = found(
+      small({ objects: locks('a', 'b'), threads: { one: takes('a', 'b'), two: takes('b', 'a') } }),
+      'no-deadlock',
+    );
+    expect(render('hung-task', deaf)).toMatch(/task two:\d+ blocked/);
+    expect(JSON.stringify(argument(deaf))).not.toMatch(/killing/);
+  });
   test('shows a lockdep splat for a lock order, and says so when lockdep has nothing to print', () => {
     const splat = render('lockdep', found(opposite, 'lock-order'));
     expect(splat).toContain('possible circular locking dependency detected');
