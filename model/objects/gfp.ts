@@ -2,7 +2,7 @@
  * What an allocation may do to get its memory: the mask, and the scopes of the task that weaken it
  * (include/linux/gfp_types.h, include/linux/sched/mm.h; rules A1.1, A1.6, A1.9, A2.4, G-1..G-3).
  */
-import { type KernelObject, type KernelState, type Thread, instruction } from '../machine.ts';
+import { type KernelObject, type KernelState, type Thread, instruction, note } from '../machine.ts';
 import { FS_RECLAIM, MMU_NOTIFIER, acquire, holdsKind, probe, release } from './context.ts';
 
 export const GFP = ['GFP_NOWAIT', 'GFP_ATOMIC', 'GFP_NOIO', 'GFP_NOFS', 'GFP_KERNEL'] as const;
@@ -32,16 +32,24 @@ export function mightAlloc(kernel: KernelState, me: string, gfp: Gfp): void {
 }
 
 const scopeEntry = (gfp: Gfp) => ({ object: gfp, class: '', kind: 'scope', mode: 'exclusive', try: false }) as const;
+const scopeOf = (gfp: string): string => (gfp === 'GFP_NOWAIT' ? 'noreclaim' : gfp.slice('GFP_'.length).toLowerCase());
 /** memalloc_nofs_save / memalloc_noio_save and back; 'GFP_NOWAIT' stands for memalloc_noreclaim_save (A1.6, A1.9). */
 export const memalloc_scope_save = instruction('memalloc_scope_save', (gfp: Gfp) => ({ gfp }), {
-  text: ({ gfp }) => `memalloc_${gfp.slice(4).toLowerCase()}_save()`,
+  text: ({ gfp }) => `memalloc_${scopeOf(gfp)}_save()`,
   local: true,
   run: (kernel, me, { gfp }) => acquire(kernel, me, scopeEntry(gfp)),
 });
 export const memalloc_scope_restore = instruction('memalloc_scope_restore', (gfp: Gfp) => ({ gfp }), {
-  text: ({ gfp }) => `memalloc_${gfp.slice(4).toLowerCase()}_restore()`,
+  text: ({ gfp }) => `memalloc_${scopeOf(gfp)}_restore()`,
   local: true,
   run: (kernel, me, { gfp }) => {
+    const innermost = (kernel.threads[me] as Thread).held.findLast(({ kind }) => kind === 'scope');
+    if (innermost?.object !== gfp)
+      note(kernel, me, {
+        kind: 'misuse',
+        rule: 'A1.6',
+        what: `${me} restores ${scopeOf(gfp)}, but ${innermost ? `${scopeOf(innermost.object)} is inside it` : 'no scope is open'}`,
+      });
     release(kernel, me, gfp, 'scope');
   },
 });

@@ -125,6 +125,14 @@ describe('scopes', () => {
   test('A1.9: in a noreclaim scope nothing reclaims', () => {
     expect(inside('GFP_KERNEL', 'GFP_NOWAIT').ways('task')).toEqual(['ok', 'fails']);
   });
+  test('A1.6: restored in the order of saving, or without a save, is a misuse; in reverse order it is not', () => {
+    const [noFs, noIo] = [memalloc_scope_save('GFP_NOFS'), memalloc_scope_save('GFP_NOIO')];
+    const [fs, io] = [memalloc_scope_restore('GFP_NOFS'), memalloc_scope_restore('GFP_NOIO')];
+    const rules = (...lines: Block): string[] => misuses(alone([STEP, lines]).facts);
+    expect(rules(noFs, noIo, fs, io)).toEqual(['A1.6']);
+    expect(rules(fs)).toEqual(['A1.6']);
+    expect(rules(noFs, noIo, io, fs)).toEqual([]);
+  });
   test('A1.6: after the restore the mask is itself again', () => {
     const at = after([memalloc_scope_save('GFP_NOFS'), memalloc_scope_restore('GFP_NOFS')], 'GFP_KERNEL');
     expect(at.ways('task')).toContain('shrinks slab');
