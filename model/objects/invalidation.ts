@@ -71,8 +71,9 @@ export function watched(kernel: KernelState, userptr: string): Mm {
     );
   return mm;
 }
-const subscriptionsIn = (kernel: KernelState, mm: Mm): Interval[] =>
-  Object.entries(kernel.interval_notifiers).flatMap(([userptr, row]) => (watched(kernel, userptr) === mm ? [row] : []));
+/** The subscriptions that watch some range of the address space of this one. */
+const subscriptionsBeside = (kernel: KernelState, range: string): Interval[] =>
+  Object.values(kernel.interval_notifiers).filter((row) => kernel.ranges[row.range]?.mm === kernel.ranges[range]?.mm);
 export const isInTree = ({ state }: Interval): boolean => state === 'inserted' || state === 'to be removed';
 
 const text = ({ range, by }: Invalidation): string => `${range} ${by}`;
@@ -95,7 +96,7 @@ export function invalidationEnds(kernel: KernelState, me: string, range: string)
   mm.invalidations = mm.invalidations.toSpliced(at, 1);
   if (mm.invalidations.length > 0 || !mm.odd) return;
   mm.odd = false;
-  for (const row of subscriptionsIn(kernel, mm)) {
+  for (const row of subscriptionsBeside(kernel, range)) {
     row.invalidating = false;
     row.woken = [...row.woken, ...row.sleeping].sort();
     row.sleeping = [];
