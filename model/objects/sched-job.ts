@@ -8,7 +8,8 @@ import { type Block, type KernelObject, type KernelState, instruction, note, ret
 import { holds } from './context.ts';
 import { contextOf, fenceRow, initialise, passPromise, pending, seqnoOf } from './fence.ts';
 import { quietly_if_ret } from './flow.ts';
-import { type Gfp, kmalloc } from './memory.ts';
+import { type Gfp } from './gfp.ts';
+import { kmalloc } from './memory.ts';
 import { type Usage, pendingFences } from './resv.ts';
 import { type Rq, entityRow, jobRow, scheduled, schedulerRow } from './sched.ts';
 
