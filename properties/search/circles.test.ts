@@ -9,6 +9,7 @@ import {
   forever,
   goto,
   if_ret,
+  in_user_space,
   kmalloc,
   label,
   mod_timer,
@@ -130,6 +131,13 @@ describe('patient time', () => {
   test('nor when the loop has a way out to where the timer is stopped: it need not be taken', () => {
     expect(heldBackIn(tries(true), server)).toMatch(/holds t's time back/);
     expect(heldBackIn(tries(false), server)).toBeUndefined();
+  });
+  test('does when only user space goes round: it owes nobody a turn, so the time can come', () => {
+    const hogs: Block = [forever([in_user_space('goes round'), work_a_while('in a call'), progress('was served')])];
+    const idles: Block = [forever([in_user_space('goes round'), in_user_space('and round'), progress('as it likes')])];
+    expect(heldBackIn([mod_timer('t'), idles], [])).toBeUndefined();
+    expect(heldBackIn([mod_timer('t'), hogs], [])).toBeUndefined();
+    expect(heldBackIn([mod_timer('t'), forever([work_a_while('hogs'), progress('hogs')])], [])).toMatch(/holds t's/);
   });
   test('does when the loop is bad weather only: it passes, and then the time comes', () => {
     const alloc: Block = [label('again'), kmalloc('GFP_NOWAIT'), if_ret('-ENOMEM', [goto('again')])];

@@ -88,8 +88,11 @@ export function heldBack(graph: Graph): string | undefined {
   if (cyclic.length === 0) return undefined;
   const claims = [...turns(threads, ({ owed }) => owed), ...handovers(threads), ...weather(way)];
   const streett = new Streett(edges, claimed(graph, claims, cyclic));
+  const turnAt = (state: number, thread: number) => learned.turn(thread, store.words, state * packing.width);
+  // Where nobody owes a turn the time can come, and the search has seen it come.
+  const busy = cyclic.filter((state) => threads.some((_, thread) => turnAt(state, thread).owed));
   return threads.find((_, thread) => {
-    const due = cyclic.filter((state) => learned.turn(thread, store.words, state * packing.width).time);
+    const due = busy.filter((state) => turnAt(state, thread).time);
     return due.length > 0 && streett.fair(due).length > 0;
   });
 }
