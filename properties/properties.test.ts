@@ -36,7 +36,7 @@ import {
   work_a_while,
 } from '../model/objects/index.ts';
 import { properties } from './index.ts';
-import { ONE_CHANGE_DECIDES, type Pair, locked, publish, put, resv, threads, trial } from './misuse/trial.ts';
+import { ONE_CHANGE_DECIDES, type Pair, locked, publish, put, resv, threads, trial } from './trial.ts';
 
 const PAIRS: Readonly<Record<string, readonly [PropertyName, Pair]>> = {
   'a worker that forgets the signal': [

@@ -42,7 +42,7 @@ import {
   user,
   work,
 } from '../../model/objects/index.ts';
-import { OBJECTS, convicts, put, resv, threads } from './trial.ts';
+import { OBJECTS, convicts, put, resv, threads } from '../trial.ts';
 
 /** A job of the device uses `bo` until `f` signals; `protects` stands on the reservation; then the pages go away. */
 const eviction = (protects: Block, waits: Block): Kernel => ({

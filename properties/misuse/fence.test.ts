@@ -19,7 +19,7 @@ import {
   ring,
   work,
 } from '../../model/objects/index.ts';
-import { convicts, locked, publish, threads } from './trial.ts';
+import { convicts, locked, publish, threads } from '../trial.ts';
 
 /** Two engines finish one job each; the fences are on these contexts. */
 const engines = (contexts: readonly [string, string]): Kernel => ({

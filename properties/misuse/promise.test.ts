@@ -36,7 +36,7 @@ import {
   user_queue,
   work,
 } from '../../model/objects/index.ts';
-import { OBJECTS, convicts, publish, threads } from './trial.ts';
+import { OBJECTS, convicts, publish, threads } from '../trial.ts';
 
 test('MISUSE user-fence-published: a fence that only user space can signal (X-3)', () =>
   convicts(

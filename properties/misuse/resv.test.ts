@@ -29,7 +29,7 @@ import {
   ww_acquire_fini,
   ww_acquire_init,
 } from '../../model/objects/index.ts';
-import { OBJECTS, convicts, put, resv, threads } from './trial.ts';
+import { OBJECTS, convicts, put, resv, threads } from '../trial.ts';
 
 /** Lock both, in this order, and back off as ww-mutex-design.rst says; or keep the first on -EDEADLK. */
 const transaction = (first: string, second: string, backsOff: boolean): Block => [

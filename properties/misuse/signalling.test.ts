@@ -38,7 +38,7 @@ import {
   work,
   work_a_while,
 } from '../../model/objects/index.ts';
-import { type Pair, convicts, locked, publish, put, resv, threads } from './trial.ts';
+import { type Pair, convicts, locked, publish, put, resv, threads } from '../trial.ts';
 
 const notified = (invalidate: Block, body: Block = munmap('heap')): Kernel =>
   threads({ task: body }, { objects: { ranges: { heap: { invalidate: 'invalidate' } } }, routines: { invalidate } });

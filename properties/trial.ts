@@ -5,8 +5,8 @@
  * sweep finds nothing at all, and the judge does not convict the twin on the schedule that convicted the other.
  */
 import { deepStrictEqual } from 'node:assert/strict';
-import { type Kernel, type PropertyName, must } from '../../model/design.ts';
-import type { Block } from '../../model/machine.ts';
+import { type Kernel, type PropertyName, must } from '../model/design.ts';
+import type { Block } from '../model/machine.ts';
 import {
   dma_fence_init,
   dma_resv_add_fence,
@@ -17,13 +17,13 @@ import {
   mutex_lock,
   mutex_unlock,
   sync_file_install,
-} from '../../model/objects/index.ts';
-import { bootKernel } from '../../model/stage.ts';
-import { properties } from '../index.ts';
-import { judge } from '../judge.ts';
-import { type Blame, signature } from '../property.ts';
-import type { Finding } from '../search/observer.ts';
-import { sweep } from '../search/sweep.ts';
+} from '../model/objects/index.ts';
+import { bootKernel } from '../model/stage.ts';
+import { properties } from './index.ts';
+import { judge } from './judge.ts';
+import { type Blame, signature } from './property.ts';
+import type { Finding } from './search/observer.ts';
+import { sweep } from './search/sweep.ts';
 
 /** One change decides: `wrong` or not. */
 export type Pair = (wrong: boolean) => Kernel;
