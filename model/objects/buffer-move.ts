@@ -4,7 +4,7 @@
  */
 import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { freePages, freshContents, populate } from './buffer-pages.ts';
-import { boRow, busyWith, memoryOf, onBo, onDevice, tagOf } from './buffer.ts';
+import { boRow, busyWith, memoryOf, onBo, onDevice, redirect, tagOf } from './buffer.ts';
 import { installResource } from './ttm-resource.ts';
 import { type Place, complain, isTtm, ttmRow, usesTt } from './ttm.ts';
 
@@ -19,7 +19,7 @@ function place(kernel: KernelState, me: string, bo: string, to: Place): void {
   note(kernel, me, { kind: 'moved', bo, from: row.place ?? 'NULL', to });
   const was = onDevice(kernel, bo);
   if (was && usesTt(kernel, bo, to)) {
-    if (row.mapped === 'VRAM') row.mapped = 'freed';
+    redirect(kernel, bo, ['VRAM'], 'freed');
     row.vram = 'zero';
   }
   // What a buffer finds in memory that it never had is not its own (B4.2).
@@ -52,9 +52,7 @@ export const copy_job_init = instruction('copy_job_init', (bo: string, to: Place
 });
 /** The buffer is in its new place; what still leads to the old one is good until the copy is done. */
 export function leaveBehind(kernel: KernelState, bo: string): void {
-  const row = boRow(kernel, bo);
-  if (row.mapped === 'pages' || row.mapped === 'VRAM')
-    row.mapped = ttmRow(kernel, bo).moving.length > 0 ? 'old' : 'freed';
+  redirect(kernel, bo, ['pages', 'VRAM'], ttmRow(kernel, bo).moving.length > 0 ? 'old' : 'freed');
 }
 /** The copy engine does the oldest copy of this buffer; after the last one, what still maps the old memory is lost. */
 export const device_copy = instruction('device_copy', (bo: string) => ({ bo }), {
@@ -65,7 +63,7 @@ export const device_copy = instruction('device_copy', (bo: string) => ({ bo }), 
     const [first, ...rest] = ttmRow(kernel, bo).moving;
     if (first === undefined) return;
     ttmRow(kernel, bo).moving = rest;
-    if (rest.length === 0 && row.mapped === 'old') row.mapped = 'freed';
+    if (rest.length === 0) redirect(kernel, bo, ['old'], 'freed');
     row[first.startsWith('vram') ? 'vram' : 'pages'] = tagOf(first);
   },
 });

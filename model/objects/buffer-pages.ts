@@ -1,6 +1,6 @@
 /** The pages of a buffer: populate, give up, swap out and back in (drivers/gpu/drm/ttm/ttm_tt.c; B3, B4, B12). */
 import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
-import { boRow, busyWith, onBo } from './buffer.ts';
+import { boRow, busyWith, onBo, redirect } from './buffer.ts';
 import { poolAlloc, poolFree } from './page-pool.ts';
 import { complain, isTtm, ttPages, ttmRow } from './ttm.ts';
 
@@ -48,7 +48,7 @@ export function freePages(kernel: KernelState, me: string, bo: string, tt: 'limb
   const busy = busyWith(kernel, bo);
   if (busy.length > 0)
     complain(kernel, me, bo, 'S-B2', `${me} frees the pages of ${bo} before ${busy.join(' and ')} signalled`);
-  if (row.mapped === 'pages') row.mapped = 'freed';
+  redirect(kernel, bo, ['pages'], 'freed');
   if (row.tt === 'populated') countPages(kernel, bo, 'less');
   poolFree(kernel, bo);
   Object.assign(row, { tt, pages: 'zero' });

@@ -5,14 +5,19 @@
  * VRAM, and the copy in swap; a move says which of them the data went to. The tt has the three states of the 2021
  * discussion: limbo (no pages yet), populated, swapped (drivers/gpu/drm/ttm/ttm_tt.c; B2..B4, B12, B18), and two that
  * came with ttm-tt.ts: none at all, and page by page in backup. A device
- * reaches a buffer through page tables that were made once: it does not notice that the memory behind them is gone.
+ * reaches a buffer through page tables that were made once: it does not notice that the memory behind them is gone. Nor
+ * does it notice that they were changed, where a TLB remembers what they said (vm.ts).
  * Its pages are in buffer-pages.ts, its moves in buffer-move.ts.
  */
 import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
-import { type Kept, constant, maybe, oneOf, table, whole } from '../schema.ts';
+import { type Kept, constant, fixedName, maybe, oneOf, table, whole } from '../schema.ts';
 import { pendingFences } from './resv.ts';
 import { PLACES, complain, resvOf, ttmRow, usesTt } from './ttm.ts';
 
+/** The memory that an entry of the device's page tables leads to: 'freed' once it was taken away behind the device's back,
+ * 'old' while the buffer is on its way out of it and jobs from before may still use it (B11.1). */
+const LEADS = ['pages', 'VRAM', 'freed', 'old'] as const;
+type Leads = (typeof LEADS)[number];
 const fields = {
   bos: table({
     /** No place at all is `bo->resource == NULL`: just created, or gutted (B2.1). */
@@ -27,15 +32,17 @@ const fields = {
     swap: whole<string | null>(null),
     /** What a reader must find: the last write that was ordered before. */
     expected: whole<string>('zero'),
-    /** The memory that the device's page tables point to: 'freed' once it was taken away behind the device's back, 'old'
-     * while the buffer is on its way out of it and jobs from before may still use it (B11.1). */
-    mapped: maybe(oneOf('pages', 'VRAM', 'freed', 'old')),
+    /** What the device's page tables say. */
+    mapped: maybe(oneOf(...LEADS)),
     /** New pages are cleared; otherwise they hold what another process left in them (TTM_TT_FLAG_ZERO_ALLOC, B4.2). */
     zero_alloc: constant<boolean>(true),
     /** May work of the device be under way while the buffer is in SYSTEM: i915 and xe say yes, vmwgfx and amdgpu no (B18.6). */
     busy_in_system: constant<boolean>(false),
     size: constant<number>(1),
   }),
+  /** What a TLB remembers of the page-table entry of one buffer, and of which TLB; a buffer without a row is reached
+   * through the page tables alone. */
+  tlb_entries: table({ tlb: fixedName('tlbs'), leads_to: maybe(oneOf(...LEADS)) }),
 };
 type BoRow = Kept<typeof fields>['bos'][string];
 declare module '../machine.ts' {
@@ -64,13 +71,24 @@ export function onDevice(kernel: KernelState, bo: string): boolean {
 export const busyWith = (kernel: KernelState, bo: string): string[] =>
   kernel.resvs[bo] ? pendingFences(kernel, resvOf(kernel, bo), 'BOOKKEEP') : [];
 
-/** Why a device that reaches the buffer through its page tables reaches the wrong memory, or nothing. */
-export function staleReason(kernel: KernelState, bo: string): string | null {
+/** Where an access of the device ends: what its TLB remembers goes before what the page tables say now. */
+export const translation = (kernel: KernelState, bo: string): Leads | null =>
+  kernel.tlb_entries[bo]?.leads_to ?? boRow(kernel, bo).mapped;
+/** Whatever led to this memory, the page table or a TLB that remembers it, leads elsewhere from here on. */
+export function redirect(kernel: KernelState, bo: string, from: readonly Leads[], to: Leads): void {
   const row = boRow(kernel, bo);
-  if (row.mapped === null) return `${bo} is not mapped any more`;
-  if (row.mapped === 'freed') return `the memory behind its mapping of ${bo} was taken away`;
-  if (row.mapped === 'pages' && onDevice(kernel, bo))
-    return `${bo} has moved to VRAM and its mapping still leads to the old pages`;
+  if (row.mapped !== null && from.includes(row.mapped)) row.mapped = to;
+  const entry = kernel.tlb_entries[bo];
+  if (entry && entry.leads_to !== null && from.includes(entry.leads_to)) entry.leads_to = to;
+}
+/** Why a device that reaches the buffer through its page tables, or its TLB, reaches the wrong memory, or nothing. */
+export function staleReason(kernel: KernelState, bo: string): string | null {
+  const leads = translation(kernel, bo);
+  const its = kernel.tlb_entries[bo]?.leads_to ? 'what its TLB remembers' : 'its mapping';
+  if (leads === null) return `${bo} is not mapped any more`;
+  if (leads === 'freed') return `the memory behind ${its} of ${bo} was taken away`;
+  if (leads === 'pages' && onDevice(kernel, bo))
+    return `${bo} has moved to VRAM and ${its} still leads to the old pages`;
   return null;
 }
 /** Why the CPU finds nothing there, or nothing. */
@@ -109,19 +127,23 @@ export const memoryOf = (kernel: KernelState, bo: string): 'vram' | 'pages' =>
   onDevice(kernel, bo) ? 'vram' : 'pages';
 /** What is in the memory that the device's mapping leads to: the old one, while the buffer is on its way out of it. */
 const mappedContents = (kernel: KernelState, bo: string): string => {
-  const { mapped, vram, pages } = boRow(kernel, bo);
-  return mapped === 'old' ? tagOf(ttmRow(kernel, bo).moving[0] ?? 'stale') : mapped === 'VRAM' ? vram : pages;
+  const { vram, pages } = boRow(kernel, bo);
+  const leads = translation(kernel, bo);
+  return leads === 'old' ? tagOf(ttmRow(kernel, bo).moving[0] ?? 'stale') : leads === 'VRAM' ? vram : pages;
 };
 function writeMapped(kernel: KernelState, bo: string, tag: string): void {
   const row = boRow(kernel, bo);
+  const leads = translation(kernel, bo);
   const into = (copy: string): string => copy.slice(0, copy.indexOf(':') + 1) + tag;
-  if (row.mapped === 'old') ttmRow(kernel, bo).moving = ttmRow(kernel, bo).moving.map(into);
-  else row[row.mapped === 'VRAM' ? 'vram' : 'pages'] = tag;
+  if (leads === 'old') ttmRow(kernel, bo).moving = ttmRow(kernel, bo).moving.map(into);
+  else row[leads === 'VRAM' ? 'vram' : 'pages'] = tag;
 }
 
-/** The device touches the buffer: is it the right memory, and is it the device's to touch (B18.1)? */
-function deviceTouches(kernel: KernelState, me: string, bo: string): boolean {
+/** The device touches the buffer: is it the right memory, and is it the device's to touch (B18.1)? Its TLB remembers the way. */
+export function deviceTouches(kernel: KernelState, me: string, bo: string): boolean {
   const { place, busy_in_system } = boRow(kernel, bo);
+  const entry = kernel.tlb_entries[bo];
+  if (entry) entry.leads_to ??= boRow(kernel, bo).mapped;
   const stale = staleReason(kernel, bo);
   note(kernel, me, { kind: 'accesses', bo, by: me, stale });
   if (place === 'SYSTEM' && !busy_in_system)

@@ -1,5 +1,6 @@
 /** The kernel objects there are; one file each. A new object is a new file and its name here. */
 import type { KernelObject } from '../machine.ts';
+import { adversaryObject } from './adversary.ts';
 import { buffer } from './buffer.ts';
 import { bufferMove } from './buffer-move.ts';
 import { bufferPages } from './buffer-pages.ts';
@@ -10,6 +11,8 @@ import { dmaBufAttach } from './dma-buf-attach.ts';
 import { dmaBufMap } from './dma-buf-map.ts';
 import { dmaBufMove } from './dma-buf-move.ts';
 import { dmaBufAccess } from './dma-buf-access.ts';
+import { display } from './display.ts';
+import { engine } from './engine.ts';
 import { fence } from './fence.ts';
 import { fenceCallback } from './fence-callback.ts';
 import { fenceLock } from './fence-lock.ts';
@@ -23,6 +26,7 @@ import { fenceDeadline } from './fence-deadline.ts';
 import { fenceRelease } from './fence-release.ts';
 import { fenceUnwrap } from './fence-unwrap.ts';
 import { flow } from './flow.ts';
+import { gpuFault } from './gpu-fault.ts';
 import { irqWork } from './irq-work.ts';
 import { lock } from './lock.ts';
 import { gfp } from './gfp.ts';
@@ -37,6 +41,8 @@ import { oomReaper } from './oom-reaper.ts';
 import { userPages } from './user-pages.ts';
 import { reclaimObject } from './reclaim.ts';
 import { shrinkerObject } from './shrinker.ts';
+import { preemptFence } from './preempt-fence.ts';
+import { reset } from './reset.ts';
 import { resv } from './resv.ts';
 import { resvCopy } from './resv-copy.ts';
 import { resvFences } from './resv-fences.ts';
@@ -61,8 +67,10 @@ import { syncobjTransfer } from './syncobj-transfer.ts';
 import { syncobjWait } from './syncobj-wait.ts';
 import { timerObject } from './timer.ts';
 import { userObject } from './user.ts';
+import { userFence } from './user-fence.ts';
 import { userQueue } from './user-queue.ts';
 import { version } from './version.ts';
+import { vm } from './vm.ts';
 import { pagePool } from './page-pool.ts';
 import { ttm } from './ttm.ts';
 import { ttmBo } from './ttm-bo.ts';
@@ -85,6 +93,7 @@ import { wwMutex } from './ww-mutex.ts';
 import { wwTicket } from './ww-ticket.ts';
 
 export const objects: readonly KernelObject[] = [
+  adversaryObject,
   buffer,
   bufferMove,
   bufferPages,
@@ -95,6 +104,8 @@ export const objects: readonly KernelObject[] = [
   dmaBufMap,
   dmaBufMove,
   dmaBufAccess,
+  display,
+  engine,
   fence,
   fenceCallback,
   fenceLock,
@@ -109,6 +120,7 @@ export const objects: readonly KernelObject[] = [
   fenceUnwrap,
   flow,
   gfp,
+  gpuFault,
   irqWork,
   lock,
   memory,
@@ -122,6 +134,8 @@ export const objects: readonly KernelObject[] = [
   oomReaper,
   processExit,
   mm,
+  preemptFence,
+  reset,
   resv,
   resvCopy,
   resvFences,
@@ -146,8 +160,10 @@ export const objects: readonly KernelObject[] = [
   syncobjWait,
   timerObject,
   userObject,
+  userFence,
   userQueue,
   version,
+  vm,
   pagePool,
   ttm,
   ttmBo,
@@ -170,6 +186,7 @@ export const objects: readonly KernelObject[] = [
   wwTicket,
 ];
 
+export * from './adversary.ts';
 export * from './buffer.ts';
 export * from './buffer-move.ts';
 export * from './buffer-pages.ts';
@@ -180,6 +197,8 @@ export * from './dma-buf-attach.ts';
 export * from './dma-buf-map.ts';
 export * from './dma-buf-move.ts';
 export * from './dma-buf-access.ts';
+export * from './display.ts';
+export * from './engine.ts';
 export * from './fence.ts';
 export * from './fence-callback.ts';
 export * from './fence-lock.ts';
@@ -195,6 +214,7 @@ export * from './fence-unwrap.ts';
 export * from './flow.ts';
 export * from './gfp.ts';
 export * from './interval-notifier.ts';
+export * from './gpu-fault.ts';
 export * from './irq-work.ts';
 export * from './lock.ts';
 export * from './memory.ts';
@@ -204,6 +224,8 @@ export * from './mmu-notifier.ts';
 export { oom_reaper } from './oom-reaper.ts';
 export * from './reclaim.ts';
 export { unregister_shrinker } from './shrinker.ts';
+export * from './preempt-fence.ts';
+export * from './reset.ts';
 export * from './resv.ts';
 export * from './resv-copy.ts';
 export * from './resv-fences.ts';
@@ -230,8 +252,10 @@ export * from './syncobj-wait.ts';
 export * from './timer.ts';
 export * from './user.ts';
 export { userptr_access, userptr_is_coherent, userptr_map, userptr_unmap } from './user-pages.ts';
+export * from './user-fence.ts';
 export * from './user-queue.ts';
 export * from './version.ts';
+export * from './vm.ts';
 export * from './page-pool.ts';
 export * from './ttm.ts';
 export * from './ttm-bo.ts';

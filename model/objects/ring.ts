@@ -1,6 +1,10 @@
 /**
  * A hardware ring: jobs complete in the order they were emitted, or the ring hangs and completes nothing until it is
  * reset (C3.12, HC-1..HC-5). Hardware is fair: a ring that does not hang makes progress.
+ *
+ * What looks like a hang may only be slow: with `late_completion` beside it, a ring that hangs may go on by itself at any
+ * time, or never, whatever was decided about its jobs meanwhile (HC-5, D1.5). A ring with a fault handler may run into a fault that
+ * nobody repairs: it stops like one that hangs, and says so by an interrupt (E7.7).
  */
 import {
   type Block,
@@ -11,7 +15,8 @@ import {
   note,
   pushCall,
 } from '../machine.ts';
-import { type Kept, constant, flag, table, whole } from '../schema.ts';
+import { type Kept, constant, fixedName, flag, table, whole } from '../schema.ts';
+import { engineShared, occupiedBy } from './engine.ts';
 import { pending, passPromise } from './fence.ts';
 import { forever } from './flow.ts';
 
@@ -27,7 +32,15 @@ const fields = {
   rings: table({
     /** May a job on it run for ever? */
     may_hang: constant<boolean>(false),
+    /** Runs in interrupt context when a job faults, with the variables of its completion; without it no job faults. */
+    fault: fixedName('routines'),
+    /** The engine that it shares with others; one of its own when empty. */
+    engine: fixedName('engines'),
+    /** Who brings it back when it hangs: whatever holds that thread up holds up the fences of this ring. */
+    reset_by: fixedName('threads'),
     hung: flag,
+    /** Submission is parked: its device is being reset (HC-3). */
+    parked: flag,
     jobs: whole<readonly RingJob[]>([]),
   }),
 };
@@ -36,10 +49,11 @@ declare module '../machine.ts' {
   interface Facts {
     completed: { ring: string; job: string };
     hung: { ring: string; job: string };
+    faulted: { ring: string; job: string };
   }
 }
 type RingRow = Kept<typeof fields>['rings'][string];
-const rowOf = (kernel: KernelState, ring: string): RingRow => kernel.rings[ring] as RingRow;
+export const ringRow = (kernel: KernelState, ring: string): RingRow => kernel.rings[ring] as RingRow;
 const onRing = ({ ring }: { ring: string }): [['rings', string]] => [['rings', ring]];
 
 /** Write the job to the ring: from here the ring owes `fence`. */
@@ -59,9 +73,12 @@ export const emit = instruction(
       ['fences', fence],
       ...(irq === '' ? [] : [['routines', irq] as const]),
     ],
-    run: (kernel, _me, { ring, job, fence, irq, vars }) => {
-      rowOf(kernel, ring).jobs = [...rowOf(kernel, ring).jobs, { job, fence, irq, vars }];
+    run: (kernel, me, { ring, job, fence, irq, vars }) => {
+      if (ringRow(kernel, ring).parked)
+        note(kernel, me, { kind: 'misuse', rule: 'HC-3', what: `${me} gives ${job} to ${ring} during its reset` });
+      ringRow(kernel, ring).jobs = [...ringRow(kernel, ring).jobs, { job, fence, irq, vars }];
       passPromise(kernel, fence, ring);
+      if (ringRow(kernel, ring).engine !== '') engineShared(kernel, me, ringRow(kernel, ring).engine);
     },
   },
 );
@@ -69,17 +86,31 @@ export const emit = instruction(
 const run_job = instruction('ring_run', (ring: string) => ({ ring }), {
   text: ({ ring }) => `${ring} runs`,
   waits: (kernel, _me, { ring }) => {
-    const { hung, jobs } = rowOf(kernel, ring);
+    const { hung, jobs, engine, reset_by } = ringRow(kernel, ring);
+    const because = `${ring} hangs in ${jobs[0]?.job}`;
     if (jobs.length === 0) return { on: 'ring', object: ring, owedBy: [], because: `${ring} has no jobs`, idle: true };
-    return hung ? { on: 'ring', object: ring, owedBy: [], because: `${ring} hangs in ${jobs[0]?.job}` } : undefined;
+    if (hung && reset_by === '') return { on: 'ring', object: ring, owedBy: [], because };
+    if (hung) return { on: 'ring', object: ring, owedBy: [reset_by], because: `${because}, and ${reset_by} resets it` };
+    const queue = occupiedBy(kernel, engine);
+    if (queue === undefined) return undefined;
+    return { on: 'engine', object: engine, owedBy: [queue], because: `${queue} stands in a fault on ${engine}` };
   },
-  outcomes: (kernel, _me, { ring }) => (rowOf(kernel, ring).may_hang ? ['completes', 'hangs'] : ['completes']),
+  outcomes: (kernel, _me, { ring }) => {
+    const { may_hang, fault } = ringRow(kernel, ring);
+    return ['completes', ...(may_hang ? ['hangs'] : []), ...(fault === '' ? [] : ['faults'])];
+  },
   run: (kernel, me, { ring }, outcome) => {
-    const row = rowOf(kernel, ring);
+    const row = ringRow(kernel, ring);
     const [first, ...rest] = row.jobs as readonly [RingJob, ...RingJob[]];
     if (outcome === 'hangs') {
       row.hung = true;
       note(kernel, me, { kind: 'hung', ring, job: first.job });
+      return;
+    }
+    if (outcome === 'faults') {
+      row.hung = true;
+      note(kernel, me, { kind: 'faulted', ring, job: first.job });
+      pushCall(kernel, me, row.fault, { ...first.vars, job: first.job, fence: first.fence });
       return;
     }
     row.jobs = rest;
@@ -94,7 +125,7 @@ export const reset_ring = instruction('reset_ring', (ring: string) => ({ ring })
   text: ({ ring }) => `reset(${ring})`,
   touches: onRing,
   run: (kernel, me, { ring }) => {
-    const row = rowOf(kernel, ring);
+    const row = ringRow(kernel, ring);
     (kernel.threads[me] as { ret: string }).ret = row.hung ? (row.jobs[0]?.job ?? '0') : '0';
     row.hung = false;
     row.jobs = [];
@@ -106,19 +137,47 @@ export const skip_job = instruction('skip_job', (ring: string, job: string) => (
   text: ({ ring, job }) => `skip(${ring}, ${job})`,
   touches: onRing,
   run: (kernel, _me, { ring, job }) => {
-    const row = rowOf(kernel, ring);
+    const row = ringRow(kernel, ring);
     if (row.jobs[0]?.job === job) row.hung = false;
     row.jobs = row.jobs.filter((each) => each.job !== job);
   },
 });
 
-/** The ring itself, as a thread of hardware. Completion routines run on its stack, in interrupt context. */
-export const ring = (options: { may_hang?: boolean; done?: Block } = {}): ThreadSpec => ({
+const ring_goes_on = instruction('ring_goes_on', (ring: string) => ({ ring }), {
+  text: ({ ring }) => `${ring} was only slow`,
+  touches: onRing,
+  rest: true,
+  waits: (kernel, _me, { ring }) =>
+    ringRow(kernel, ring).hung
+      ? undefined
+      : { on: 'ring', object: ring, owedBy: [], because: `${ring} does not hang`, idle: true },
+  run: (kernel, _me, { ring }) => {
+    ringRow(kernel, ring).hung = false;
+  },
+});
+/** Beside a ring that may hang: it may go on at any time, unless it was reset before; nobody may count on it. */
+export const late_completion = (ring: string): ThreadSpec => ({
+  kind: 'hardware',
+  begins: 'may',
+  program: [forever([ring_goes_on(ring)])],
+});
+
+/** The ring itself, as a thread of hardware. Completion and fault routines run on its stack, in interrupt context. */
+export const ring = ({
+  done = [],
+  ...row
+}: {
+  may_hang?: boolean;
+  fault?: string;
+  engine?: string;
+  reset_by?: string;
+  done?: Block;
+} = {}): ThreadSpec => ({
   kind: 'hardware',
   begins: 'must',
   atomic: true,
-  program: [forever([run_job('$me'), options.done ?? []])],
-  rows: (me) => ({ rings: { [me]: { may_hang: options.may_hang ?? false } } }),
+  program: [forever([run_job('$me'), done])],
+  rows: (me) => ({ rings: { [me]: { may_hang: false, ...row } } }),
 });
 
 /** The same, moved by hand: it completes a job only when somebody lets it, as a mock of hardware does. */
@@ -126,7 +185,7 @@ export const ring_by_hand = (): ThreadSpec => ({ ...ring(), kind: 'user', begins
 
 export const ringObject: KernelObject = {
   schema: fields,
-  ops: [emit, run_job, reset_ring, skip_job],
+  ops: [emit, run_job, reset_ring, skip_job, ring_goes_on],
   leftovers: (kernel) =>
     Object.entries(kernel.rings).flatMap(([each, { jobs }]) =>
       jobs.filter(({ fence }) => pending(kernel, fence)).map(({ job }) => `${job} is still on ${each}`),

@@ -7,7 +7,7 @@
  * place at all.
  */
 import { type Block, type KernelObject, type KernelState, instruction, returns } from '../machine.ts';
-import { boRow } from './buffer.ts';
+import { boRow, redirect } from './buffer.ts';
 import { freePages } from './buffer-pages.ts';
 import { leaveBehind } from './buffer-move.ts';
 import { pending } from './fence.ts';
@@ -143,7 +143,7 @@ const gut_idle = instruction('ttm_bo_gut_idle', (bo: string) => ({ bo }), {
     const row = boRow(kernel, bo);
     if (row.tt === 'populated') freePages(kernel, me, bo, 'limbo');
     if (ttmRow(kernel, bo).type === 'device') ttmRow(kernel, bo).zero_alloc = true;
-    if (row.mapped === 'VRAM') row.mapped = 'freed';
+    redirect(kernel, bo, ['VRAM'], 'freed');
     if (row.place !== null) freeResource(kernel, me, bo, row.place, 'own');
     discard(kernel, bo);
     returns(kernel, me, '0');
@@ -164,7 +164,7 @@ const gut_busy = instruction('ttm_bo_gut_busy', (bo: string) => ({ bo }), {
     );
     row.tt = 'limbo';
     ttmRow(kernel, bo).zero_alloc = ttmRow(kernel, bo).type === 'device';
-    if (row.mapped !== null) row.mapped = 'freed';
+    redirect(kernel, bo, ['pages', 'VRAM', 'old'], 'freed');
     discard(kernel, bo);
     setVars(kernel, me, { ghost });
     returns(kernel, me, '0');
