@@ -140,7 +140,10 @@ const setup_commit = instruction('setup_commit', (commit: string, nonblock: bool
     if (outcome === 'interrupted') return returns(kernel, me, '-ERESTARTSYS');
     if (refused(kernel, crtcRow(kernel, row.crtc).commits, nonblock)) return returns(kernel, me, '-EBUSY');
     if (row.live) complain(kernel, me, 'D4.1', `${me} sets ${commit} up again before it was cleaned up`);
+    // What still pointed to it meant the commit of that name that is over.
     for (const other of Object.values(kernel.crtc_commits)) if (other.after === commit) other.after = null;
+    const crtc = crtcRow(kernel, row.crtc);
+    if (crtc.latched === commit) crtc.latched = null;
     const none = { swapped: false, programmed: false, hw_done: false, flip_done: false, cleanup_done: false };
     Object.assign(row, none, { live: true, fences: [], must: inTheWay(kernel, commit), after: null, by: me });
     returns(kernel, me, '0');

@@ -1,0 +1,210 @@
+/**
+ * Fuzz of page tables and the TLB against a memory of numbered frames: a page table entry and a TLB entry are numbers, an
+ * access is stale when the number is not that of the frame the buffer is in, and a frame is never given out twice. The
+ * object knows no frames: it must come to the same answers by following what leads where.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { follow, opens } from '../case.ts';
+import { type Booted, ioctl, start } from '../design.ts';
+import type { Fact, KernelState } from '../machine.ts';
+import { bootKernel } from '../stage.ts';
+import {
+  device_map,
+  device_read,
+  device_unmap,
+  device_write,
+  tlb,
+  tlb_invalidate,
+  ttm_bo_move_memcpy,
+  ttm_tt_populate,
+  ttm_tt_unpopulate,
+  user,
+} from './index.ts';
+
+/** `a` and `b` share a TLB; `c` is reached through the page tables alone. */
+const BOS = ['a', 'b', 'c'] as const;
+const TAGS = ['red', 'green', 'blue'] as const;
+const bo = { bo: BOS };
+const booted: Booted = bootKernel({
+  objects: {
+    bos: Object.fromEntries(BOS.map((each) => [each, { place: 'TT' }])),
+    tlb_entries: { a: { tlb: 'tlb' }, b: { tlb: 'tlb' } },
+  },
+  threads: { task: user(), tlb: tlb() },
+  calls: {
+    map: ioctl(bo, [device_map('$bo')]),
+    unmap: ioctl(bo, [device_unmap('$bo')]),
+    read: ioctl(bo, [device_read('$bo')]),
+    write: ioctl({ ...bo, tag: TAGS }, [device_write('$bo', '$tag')]),
+    populate: ioctl(bo, [ttm_tt_populate('$bo')]),
+    unpopulate: ioctl(bo, [ttm_tt_unpopulate('$bo')]),
+    to_vram: ioctl(bo, [ttm_bo_move_memcpy('$bo', 'VRAM')]),
+    to_tt: ioctl(bo, [ttm_bo_move_memcpy('$bo', 'TT')]),
+    flush: ioctl({}, [tlb_invalidate('tlb')]),
+  },
+});
+
+/** `acknowledge` is the hardware's turn; everything else is a call. */
+type Command = readonly [call: string, ...args: string[]];
+const text = ([call, ...args]: Command): string => `${call}(${args.join(', ')})`;
+
+/** A frame that never was: what an entry holds that was made when there was no memory. */
+const NOWHERE = 0;
+interface Where {
+  pages: number | null;
+  vram: number | null;
+  entry: number | null;
+  remembered: number | null;
+}
+type Fault = 'none' | 'unmap flushes' | 'a request flushes' | 'forgets one buffer only';
+class Oracle {
+  readonly of: Record<string, Where> = Object.fromEntries(
+    BOS.map((each) => [each, { pages: null, vram: null, entry: null, remembered: null }]),
+  );
+  readonly frames: string[] = ['nothing'];
+  requests = 0;
+  readonly fault: Fault;
+  constructor(fault: Fault = 'none') {
+    this.fault = fault;
+  }
+  fresh(tag: string): number {
+    return this.frames.push(tag) - 1;
+  }
+  forget(all: readonly string[] = BOS): void {
+    for (const each of all) (this.of[each] as Where).remembered = null;
+  }
+  /** Is there something to acknowledge? */
+  possible([call]: Command): boolean {
+    return call !== 'acknowledge' || this.requests > 0;
+  }
+  /** Do it: what an access said, or ''. */
+  does([call, name = '', tag = '']: Command): string {
+    const where = this.of[name] as Where;
+    const cached = name === 'a' || name === 'b';
+    switch (call) {
+      case 'map':
+        where.entry = where.vram ?? where.pages ?? NOWHERE;
+        return '';
+      case 'unmap':
+        where.entry = null;
+        if (this.fault === 'unmap flushes') this.forget([name]);
+        return '';
+      case 'flush':
+        this.requests += 1;
+        if (this.fault === 'a request flushes') this.forget();
+        return '';
+      case 'acknowledge':
+        this.requests -= 1;
+        this.forget(this.fault === 'forgets one buffer only' ? ['a'] : BOS);
+        return '';
+      case 'populate':
+        where.pages ??= this.fresh('zero');
+        return '';
+      case 'unpopulate':
+        where.pages = null;
+        return '';
+      case 'to_vram':
+        if (where.vram !== null) return '';
+        where.vram = this.fresh(where.pages === null ? 'zero' : (this.frames[where.pages] as string));
+        where.pages = null;
+        return '';
+      case 'to_tt':
+        if (where.vram === null) return '';
+        where.pages ??= this.fresh('');
+        this.frames[where.pages] = this.frames[where.vram] as string;
+        where.vram = null;
+        return '';
+      default: {
+        if (cached) where.remembered ??= where.entry;
+        const frame = where.remembered ?? where.entry;
+        const right = frame !== null && frame === (where.vram ?? where.pages);
+        if (!right) return 'stale';
+        if (call === 'write') this.frames[frame] = tag;
+        return call === 'write' ? 'fine' : `fine: ${this.frames[frame]}`;
+      }
+    }
+  }
+  shows(): unknown {
+    return { requests: this.requests, remembers: BOS.map((each) => (this.of[each] as Where).remembered !== null) };
+  }
+}
+const objectShows = (kernel: KernelState): unknown => ({
+  requests: kernel.tlbs['tlb']?.requests.length,
+  remembers: BOS.map((each) => (kernel.tlb_entries[each]?.leads_to ?? null) !== null),
+});
+function said(facts: readonly Fact[]): string {
+  const access = facts.find((fact) => fact.kind === 'accesses');
+  const read = facts.find((fact) => fact.kind === 'reads');
+  if (!access) return '';
+  return access.stale === null ? (read ? `fine: ${read.got}` : 'fine') : 'stale';
+}
+function plays(kernel: KernelState, [call]: Command): string {
+  const { facts, choice } = follow(booted.machine, kernel, call === 'acknowledge' ? 'tlb' : 'task', false);
+  if (!choice) throw new Error(`cannot ${call}: ${JSON.stringify(opens(booted.machine, kernel)['tlb'])}`);
+  const all = [...facts];
+  while (call !== 'acknowledge' && !all.some((fact) => fact.kind === 'returned' && fact.to === 'user'))
+    all.push(...follow(booted.machine, kernel, 'task', false).facts);
+  return said(all);
+}
+/** Play these on both; how many were possible. @throws on the first difference. */
+function compare(commands: readonly Command[], oracles: () => Oracle): number {
+  const first = oracles();
+  const possible = commands.filter((command) => {
+    const can = first.possible(command);
+    if (can) first.does(command);
+    return can;
+  });
+  const oracle = oracles();
+  const kernel = start(booted, { task: possible.filter(([call]) => call !== 'acknowledge').map(text) });
+  possible.forEach((command, at) => {
+    const wanted = oracle.does(command);
+    expect(
+      { said: plays(kernel, command), is: objectShows(kernel) },
+      `after ${possible
+        .slice(0, at + 1)
+        .map(text)
+        .join('; ')}`,
+    ).toEqual({ said: wanted, is: oracle.shows() });
+  });
+  return possible.length;
+}
+
+const name = fc.constantFrom(...BOS);
+const one = (call: string): fc.Arbitrary<Command> => fc.tuple(fc.constant(call), name);
+const command: fc.Arbitrary<Command> = fc.oneof(
+  { weight: 4, arbitrary: one('map') },
+  { weight: 3, arbitrary: one('unmap') },
+  { weight: 5, arbitrary: one('read') },
+  { weight: 3, arbitrary: fc.tuple(fc.constant('write'), name, fc.constantFrom(...TAGS)) },
+  { weight: 3, arbitrary: one('populate') },
+  { weight: 1, arbitrary: one('unpopulate') },
+  { weight: 1, arbitrary: one('to_vram') },
+  { weight: 1, arbitrary: one('to_tt') },
+  { weight: 2, arbitrary: fc.constant<Command>(['flush']) },
+  { weight: 3, arbitrary: fc.constant<Command>(['acknowledge']) },
+);
+const session = fc.array(command, { minLength: 100, maxLength: 100 });
+function fuzz(sessions: number, fault: Fault = 'none'): number {
+  let played = 0;
+  const check = (commands: readonly Command[]): void => {
+    played += compare(commands, () => new Oracle(fault));
+  };
+  fc.assert(fc.property(session, check), { numRuns: sessions, seed: 4 });
+  return played;
+}
+
+describe('page tables and the TLB against numbered frames', () => {
+  test('every access ends where the frames say, and reads what is in them', () => {
+    expect(fuzz(20)).toBeGreaterThan(1_500);
+  });
+  test('a hundred thousand commands', { tags: ['long'] }, () => {
+    expect(fuzz(1_200)).toBeGreaterThan(100_000);
+  });
+  test.each(['unmap flushes', 'a request flushes', 'forgets one buffer only'] as const)(
+    'it can fail: a memory in which %s is told apart',
+    (fault) => {
+      expect(() => fuzz(50, fault)).toThrow(/after/);
+    },
+  );
+});
