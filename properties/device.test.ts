@@ -46,6 +46,7 @@ import {
   drm_crtc_complete_flip,
   emit,
   firmware,
+  flush_work,
   goto,
   gpu_fault_answer,
   gpu_fault_take,
@@ -236,7 +237,7 @@ describe('user queues with an adversary behind them', () => {
     const trusts: Block = [wait_user_fence('memory', 1), device_unmap('bo'), ttm_tt_unpopulate('bo')];
     decides((wrong) => wanted(preempt_fence_work('evict'), { evictor: wrong ? trusts : EVICT }), 'no-stale-access');
   });
-  test('T-13: a fence that is published may not wait for user memory; the wait belongs before it', () => {
+  test('E5.5: a fence that is published may not wait for user memory; the wait belongs before it', () => {
     const wait = wait_user_fence('memory', 1);
     decides(
       (wrong) => ({
@@ -331,6 +332,54 @@ describe('preemption fences: evict and restore', () => {
   test('P-3: it signals when the queue is off the hardware', () => {
     const waits = (wrong: boolean): Block => (wrong ? [] : [preempt_fence_wait('preempt')]);
     decides((wrong) => evicts([section(waits(wrong), preempt_fence_signal('preempt')), then]), 'api-contract', 'P-3');
+  });
+  test('E1.8: the worker that restores allocates while no fence of its process is live, not when it has armed the next one', () => {
+    // A restore that has not mapped the queues yet is let finish, or it would map them after this.
+    const lets_finish = section(
+      flush_work('rebind_work'),
+      preempt_fence_wait('preempt'),
+      preempt_fence_signal('preempt'),
+    );
+    const more = {
+      objects: { shrinkers: { cache: { scan: 'scan' } } },
+      routines: { scan: [dma_resv_wait('bo', 'BOOKKEEP')] },
+    };
+    const page = kmalloc('GFP_KERNEL', 'page table');
+    decides(
+      (wrong) =>
+        evicts([lets_finish, then], rebind(wrong ? [] : page, add, wrong ? page : [], map_queue('queue')), more),
+      'no-deadlock',
+    );
+  });
+  test('E1.10: a process does not evict itself to make room for itself: it would wait for its own fence', () => {
+    const lets_finish = section(
+      flush_work('rebind_work'),
+      preempt_fence_wait('preempt'),
+      preempt_fence_signal('preempt'),
+    );
+    const makes_room: Block = [dma_resv_wait('bo', 'BOOKKEEP')];
+    decides(
+      (wrong) => evicts([lets_finish, then], rebind(add, wrong ? makes_room : [], map_queue('queue'))),
+      'no-deadlock',
+    );
+  });
+  test('E1.12: a reset signals it too, after it has taken the queues off', () => {
+    const resets = (wrong: boolean): Block =>
+      section(wrong ? [] : [reset_queue('queue')], preempt_fence_signal('preempt'));
+    decides(
+      (wrong) => ({
+        objects,
+        threads: {
+          queue: user_queue({ uses: ['bo'], fence: 'preempt', preempted_by: 'fw' }),
+          fw: firmware(),
+          preempt_work: work(section(preempt_fence_wait('preempt'), preempt_fence_signal('preempt'))),
+          reset_work: must(resets(wrong)),
+          evictor,
+        },
+      }),
+      'api-contract',
+      'P-3',
+    );
   });
   test('what the work item does after the signal holds the next fence up as well: it is the same work item', () => {
     decides((wrong) => evicts(wrong ? [preempts, kmalloc('GFP_KERNEL', 'log')] : preempts), 'no-alloc-in-signalling');

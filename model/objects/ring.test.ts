@@ -1,13 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { must } from '../design.ts';
-import type { Block } from '../machine.ts';
+import type { Block, ThreadSpec } from '../machine.ts';
 import { misuses, stage, witnessed } from '../stage.ts';
 import {
+  delayed_work,
   dma_fence_init,
   dma_fence_signal,
   emit,
+  late_completion,
   mutex_lock,
   mutex_unlock,
+  reset_begin,
+  reset_end,
+  reset_force_completion,
+  reset_hardware,
   reset_ring,
   ring,
   witness,
@@ -88,6 +94,68 @@ describe('a ring', () => {
     };
     expect(at([dma_fence_signal('$fence')])).toEqual([]);
     expect(at([mutex_lock('a'), mutex_unlock('a')])).toEqual(['CTX-A']);
+  });
+});
+
+describe('a ring that is not well', () => {
+  const job: Block = [dma_fence_init('f'), emit('gpu', 'one', 'f', 'irq')];
+  const on = (gpu_: ThreadSpec, lines: Block = [], more: Record<string, ThreadSpec> = {}, routines = {}) =>
+    stage({
+      objects: { fences: { f: {}, g: {} }, reset_domains: { device: { rings: ['gpu'] } } },
+      routines: { ...SIGNAL, ...routines },
+      threads: { task: must([job, lines]), gpu: gpu_, ...more },
+    });
+  test('HC-5: what looked like a hang may end at any time, and the job completes late', () => {
+    const at = on(ring({ may_hang: true }), [], { slow: late_completion('gpu') });
+    expect(at.because('slow')).toBe('gpu does not hang');
+    at.runs('task');
+    at.plays('gpu/hangs');
+    expect(at.open('slow')).toMatchObject({ kind: 'ready', nature: 'may' });
+    at.plays('slow', 'gpu/completes', 'gpu');
+    expect(at.kernel.fences['f']?.signaled).toBe(true);
+  });
+  test('HC-5: nobody may count on it: a ring that hangs is still stuck', () => {
+    const at = on(ring({ may_hang: true }), [], { slow: late_completion('gpu') });
+    at.runs('task');
+    at.plays('gpu/hangs');
+    expect(at.open('gpu')).toMatchObject({ kind: 'blocked', wait: { owedBy: [] } });
+  });
+  test('HC-1: who resets it is who owes it a way out', () => {
+    const at = on(ring({ may_hang: true, reset_by: 'tdr' }), [], { tdr: delayed_work([reset_ring('gpu')]) });
+    at.runs('task');
+    at.plays('gpu/hangs');
+    expect(at.open('gpu')).toMatchObject({ kind: 'blocked', wait: { owedBy: ['tdr'] } });
+  });
+  test('a job that faults stops the ring, and the handler hears of it at once, in interrupt context', () => {
+    const at = on(ring({ fault: 'fault' }), [], {}, { fault: [witness('$job')] });
+    at.runs('task');
+    expect(at.ways('gpu')).toEqual(['completes', 'faults']);
+    expect(witnessed(at.plays('gpu/faults'))).toEqual(['one']);
+    expect(at.because('gpu')).toBe('gpu hangs in one');
+  });
+  test('HC-3: giving a job to a ring that is being reset is a misuse; after the reset it is not', () => {
+    const late: Block = [dma_fence_init('g'), emit('gpu', 'two', 'g', 'irq')];
+    expect(misuses(on(ring(), [reset_begin('device'), late]).runs('task'))).toEqual(['HC-3']);
+    const resets: Block = [
+      reset_begin('device'),
+      reset_force_completion('device'),
+      reset_hardware('device'),
+      reset_end('device'),
+    ];
+    expect(misuses(on(ring(), [resets, late]).runs('task'))).toEqual([]);
+  });
+  test('D1.4: force completion ends the jobs of the ring with an error, in order, and leaves them where they are', () => {
+    const at = on(ring({ may_hang: true }), [
+      dma_fence_init('g'),
+      emit('gpu', 'two', 'g', 'irq'),
+      reset_begin('device'),
+      reset_force_completion('device'),
+    ]);
+    const signals = at
+      .runs('task')
+      .flatMap((fact) => (fact.kind === 'signaled' ? [`${fact.fence} ${fact.error}`] : []));
+    expect(signals).toEqual(['f -ECANCELED', 'g -ECANCELED']);
+    expect(at.kernel.rings['gpu']?.jobs).toHaveLength(2);
   });
 });
 

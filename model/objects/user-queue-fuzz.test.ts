@@ -181,7 +181,7 @@ class Oracle {
   }
 }
 function objectShows(kernel: KernelState): unknown {
-  const queues = QUEUES.map((queue) => {
+  const queues = QUEUES.map((queue): [string, unknown] => {
     const {
       mapped,
       busy,
@@ -197,7 +197,8 @@ function objectShows(kernel: KernelState): unknown {
   const now = opens(booted.machine, kernel);
   const ready = [...QUEUES, 'fw'].filter((thread) => now[thread]?.kind === 'ready');
   const { faults } = kernel.fault_buffers['faults'] as { faults: readonly string[] };
-  return { queues: Object.fromEntries(queues), faults, mem: kernel.user_fences['mem']?.value, ready };
+  const shown: Record<string, unknown> = Object.fromEntries(queues);
+  return { queues: shown, faults, mem: kernel.user_fences['mem']?.value, ready };
 }
 const ASKS = ['take', 'address', 'reached'];
 function plays(kernel: KernelState, [call, queue = '']: Command): string {
