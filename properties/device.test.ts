@@ -325,6 +325,14 @@ describe('preemption fences: evict and restore', () => {
       'no-deadlock',
     );
   });
+  test('E3.8: nor the mmap_lock: a worker that holds it may want the reservation', () => {
+    const deferred = may([down_write('mmap_lock'), resv('bo'), up_write('mmap_lock')]);
+    const migrates: Block = [down_read('mmap_lock'), up_read('mmap_lock')];
+    decides(
+      (wrong) => evicts(wrong ? [migrates, preempts] : preempts, undefined, { threads: { deferred } }),
+      'no-deadlock',
+    );
+  });
   test('P-5: the next fence is allocated before there is no way back', () => {
     const again: Block = [mutex_lock('vm_lock'), resv('bo', add, map_queue('queue')), mutex_unlock('vm_lock')];
     decides((wrong) => evicts(preempts, wrong ? again : rebind(add, map_queue('queue'))), 'api-contract', 'P-5');
@@ -593,6 +601,17 @@ describe('user memory of the device', () => {
   });
   test('S-F2: nothing touches the pages after the notifier has returned: it waits for the jobs', () => {
     decides((wrong) => submits(true, !wrong), 'no-stale-access');
+  });
+  test('E3.1: a notifier that takes the queues off at once waits for no fence: what does not run touches nothing', () => {
+    const stops = (wrong: boolean): Block => [wrong ? suspend_queue('queue') : unmap_queue('queue')];
+    decides(
+      (wrong) => ({
+        objects: together(USERPTR, { bos: { u: MAPPED } }),
+        routines: { invalidate: locked('notifier_lock', mmu_interval_set_seq('u'), stops(wrong)) },
+        threads: { queue: user_queue({ uses: ['u'], preempted_by: 'fw' }), fw: firmware(), process: frees },
+      }),
+      'no-stale-access',
+    );
   });
   test('S-F3: a submission that lost the race says so to the process, and nothing of it runs', () => {
     const at = stage(submits(true, true));

@@ -74,12 +74,12 @@ describe('fences of memory management', () => {
     expect(on('WRITE', ['bo', 'write', 'kfd'], kfd).at.open('task').kind).toBe('finished');
     expect(on('WRITE', ['bo', 'write', 'xe'], kfd).at.because('task')).toBe('gpu has yet to signal f');
   });
-  test('E1.13: the needless wait is said, though nobody had to ask for the signal', () => {
+  test('the needless wait is said, though nobody had to ask for the signal', () => {
     expect(needless('WRITE', '', kfd)).toBe(true);
     expect(needless('WRITE', 'kfd', kfd)).toBe(false);
     expect(needless('WRITE', '', {})).toBe(false);
   });
-  test("E1.13: in the BOOKKEEP slot it is in nobody's way", () => {
+  test("in the BOOKKEEP slot it is in nobody's way", () => {
     expect(needless('BOOKKEEP', '', kfd)).toBe(false);
     expect(on('BOOKKEEP', ['bo', 'write', ''], kfd).at.open('task').kind).toBe('finished');
   });
