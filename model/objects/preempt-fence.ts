@@ -18,6 +18,7 @@ import { quietly_if_ret, return_ } from './flow.ts';
 import { type Gfp } from './gfp.ts';
 import { kmalloc } from './memory.ts';
 import { askToSuspend, queueRow, suspendWait } from './user-queue.ts';
+import type { Rows } from './rows.ts';
 import { queue_work } from './work.ts';
 
 const fields = {
@@ -125,7 +126,7 @@ export const preempt_fence_work = (fence: string, then: Block = []): Block => [
 export const preempt_fence = (
   fence: string,
   row: { queues: readonly string[]; work: string; live?: boolean },
-): Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>> => ({
+): Rows => ({
   fences: {
     [fence]: {
       enable_signaling: 'preempt_fence_enable_signaling',

@@ -40,7 +40,7 @@ const booted: Booted = bootKernel({
   objects: {
     bos: Object.fromEntries(BOS.map((bo) => [bo, { place: 'TT', tt: 'populated' }])),
     user_fences: { mem: {} },
-    fault_buffers: { faults: { handled_by: 'task' } },
+    fault_buffers: { faults: { handled_by: 'task', capacity: 2 } },
   },
   threads: {
     task: user(),
@@ -110,7 +110,7 @@ class Oracle {
   canRun(queue: string): boolean {
     const { mapped, faulting, rptr, rung } = this.queues[queue] as Queue;
     if (!mapped || faulting !== null || (queue === 'ring' && rptr === rung)) return false;
-    return this.missing(queue) === undefined || this.faults.length === 0;
+    return this.missing(queue) === undefined || this.faults.length < 2;
   }
   canPreempt(queue: string): boolean {
     const stuck = queue === 'batch' && (this.queues[queue] as Queue).faulting !== null;

@@ -20,9 +20,10 @@ import { forever } from './flow.ts';
 import { answerWait, bufferFull, raiseFault } from './gpu-fault.ts';
 import { pendingFences } from './resv.ts';
 import { resvOf } from './ttm.ts';
+import { MOST_VALUE } from './user-fence.ts';
 
-/** The largest value of a ring pointer; the ring has one packet more. */
-export const MOST_PACKETS = 3;
+/** The largest value of a ring pointer, which is what a user fence gets to see; the ring has one packet more. */
+const MOST_PACKETS = MOST_VALUE;
 const fields = {
   user_queues: table({
     mapped: flag,
