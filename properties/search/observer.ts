@@ -67,9 +67,7 @@ export class Observer implements Told {
   /** What to hand to a search. */
   readonly visitors: Required<Pick<ExploreOptions<Fact>, 'begins' | 'state' | 'step' | 'silent'>> = {
     begins: (shortest) => {
-      this.schedule = shortest;
-      if (!this.options.reduce) return; // a reduced search may begin again, knowing more
-      for (const seen of [this.findings, this.witnesses, this.gathered, this.heard, this.doubts]) seen.clear();
+      this.schedule = shortest; // a reduced search may begin again: what it showed remains true
     },
     state: (state, turns, words, at, resting) => {
       const { verifyEvery } = this.options;

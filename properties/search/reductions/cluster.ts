@@ -8,12 +8,11 @@
  */
 import type { Turn } from '../learned.ts';
 import type { Judgements } from './judgements.ts';
-import type { Knowledge } from './knowledge.ts';
+import type { Knowledge, Waiting } from './knowledge.ts';
 
 export class Clusters<S extends object, F> {
   private readonly knowledge: Knowledge<S, F>;
   private readonly judgements: Judgements<S, F> | undefined;
-  private readonly numberOf: ReadonlyMap<string, number>;
   /** Are circles of debts looked for? */
   private readonly debts: boolean;
   private readonly allowed: (turn: Turn<F>) => number;
@@ -22,13 +21,11 @@ export class Clusters<S extends object, F> {
   constructor(
     knowledge: Knowledge<S, F>,
     judgements: Judgements<S, F> | undefined,
-    threads: readonly string[],
     debts: boolean,
     allowed: (turn: Turn<F>) => number,
   ) {
     this.knowledge = knowledge;
     this.judgements = judgements;
-    this.numberOf = new Map(threads.map((thread, at) => [thread, at] as const));
     this.debts = debts;
     this.allowed = allowed;
   }
@@ -95,8 +92,9 @@ export class Clusters<S extends object, F> {
   }
 
   /**
-   * A circle of debts may close before the cluster moves, through threads that cannot move now. If a step of the
-   * cluster changed what such a thread waits for, the circle might never be seen: then those who could close it join.
+   * A circle of debts may close before the cluster moves, among threads that wait already or will have begun to. If a
+   * step of the cluster changed what one of them waits for, the circle might never be seen: then those who could close
+   * it join.
    * @returns false when nobody is left who could join
    */
   private sparesCircles(
@@ -105,27 +103,24 @@ export class Clusters<S extends object, F> {
     inside: readonly number[],
     join: (thread: number) => void,
   ): boolean {
-    const active = (thread: number): boolean => !still[thread] && this.knowledge.active(thread);
-    const debtors = (thread: number): readonly number[] => this.debtorsOf(turns[thread] as Turn<F>);
-    const stuck = turns.map((_, thread) => active(thread) || debtors(thread).length > 0);
-    for (let changed = true; changed; ) {
-      changed = false;
-      stuck.forEach((is, thread) => {
-        if (!is || active(thread)) return;
-        const { open } = turns[thread] as Turn<F>;
-        const owing = debtors(thread).filter((debtor) => stuck[debtor]).length;
-        const any = open.kind === 'blocked' && open.wait.any;
-        if (owing > 0 && !(any && owing < debtors(thread).length)) return;
-        stuck[thread] = false;
-        changed = true;
-      });
+    const { knowledge } = this;
+    const active = (thread: number): boolean => !still[thread] && knowledge.active(thread);
+    // Strike out what somebody may wait for when none of those, or for a wait for any: not all of them, may be stuck.
+    let waits = turns.map((turn, thread) => knowledge.waits(thread, turn));
+    for (let before = -1, now = 0; before !== now; ) {
+      before = now;
+      waits = waits.map((each) =>
+        each.filter(({ turn, debtors }) => {
+          const owing = debtors.filter((debtor) => (waits[debtor] as readonly Waiting[]).length > 0).length;
+          const any = turn.open.kind === 'blocked' && turn.open.wait.any;
+          return any ? owing === debtors.length : owing > 0;
+        }),
+      );
+      now = waits.reduce((sum, each) => sum + each.length, 0) + 1;
     }
-    const disturbed = turns.flatMap((turn, thread) =>
-      stuck[thread] &&
-      !active(thread) &&
-      inside.some((member) => this.knowledge.disturbs(turns[member] as Turn<F>, turn))
-        ? [thread]
-        : [],
+    const written = new Set(inside.flatMap((member) => knowledge.writes(turns[member] as Turn<F>)));
+    const disturbed = waits.flatMap((each, thread) =>
+      each.some(({ values }) => [...values.keys()].some((slot) => written.has(slot))) ? [thread] : [],
     );
     if (disturbed.length === 0) return true;
     const seen = new Set(disturbed);
@@ -134,14 +129,10 @@ export class Clusters<S extends object, F> {
       if (active(thread)) {
         join(thread);
         joined = true;
-      } else for (const debtor of debtors(thread)) if (stuck[debtor]) seen.add(debtor);
+      } else
+        for (const { debtors } of waits[thread] as readonly Waiting[])
+          for (const debtor of debtors) if ((waits[debtor] as readonly Waiting[]).length > 0) seen.add(debtor);
     }
     return joined;
-  }
-
-  /** Whom this thread waits for, if its wait does not end by itself. */
-  private debtorsOf({ open }: Turn<F>): readonly number[] {
-    if (open.kind !== 'blocked' || open.wait.bounded !== undefined) return [];
-    return open.wait.owedBy.map((debtor) => this.numberOf.get(debtor) as number);
   }
 }

@@ -5,9 +5,13 @@
  * Where it stands is told by its control slots: those that every leaf of the process reads and no other process writes.
  * So they change only by its own ways, and the leaves with their ways are a graph over their values. `reach` follows
  * that graph from one state, for several processes at once, while the others stand still: a slot that none of them
- * writes keeps its value, and a leaf that asks for another value there cannot come. Such a leaf still counts for the
- * slots up to the one that rules it out: with another process out of the way the same questions might be answered
- * by a leaf that nobody has met yet (see reduced.ts for why that makes the search find it).
+ * writes keeps its value, one that some of them write has that or a value that they write, and a leaf that asks for
+ * another cannot come.
+ *
+ * Who waits takes no step: what he read to find that out is in nobody's way. (Whether he is seen to wait for another
+ * who waits is another matter, and cluster.ts asks for it.) But where a process may ask a question and nobody knows yet
+ * what it does with the answer, all that it has asked up to there counts as read: so the order in which it gets
+ * that answer is followed, and then it is known (see reduced.ts for why that makes the search find it).
  */
 import { type Learned, MOST_TURNS, type Turn } from '../learned.ts';
 import type { Mover } from './judgements.ts';
@@ -22,14 +26,30 @@ interface Leaf<F> extends Mover<F> {
   /** Slots that it may write while somebody else is owed a turn, and at all. */
   readonly writes: readonly number[];
   readonly writesEver: ReadonlySet<number>;
+  /** Whom it waits for, if its wait does not end by itself. */
+  readonly debtors: readonly number[];
   /** The place among the nodes of its process, and the places that its ways lead to. */
   node: number;
   next: number[];
 }
+/** Somebody who waits and whose wait does not end by itself. */
+export interface Waiting {
+  readonly turn: Turn<unknown>;
+  readonly debtors: readonly number[];
+  readonly values: ReadonlyMap<number, number>;
+}
 /** The leaves of one process by where it stands. */
 interface Course<F> {
   readonly leaves: Leaf<F>[];
-  nodes: Leaf<F>[][];
+  /** The leaves by place, as questions; nothing where no leaf was met yet. */
+  nodes: (Question<F> | Leaf<F> | undefined)[];
+}
+/** A slot that the process asks for, and what it does or asks next by the value it finds there. */
+interface Question<F> {
+  readonly slot: number;
+  /** The slot tells where the process stands: only it writes it. */
+  readonly own: boolean;
+  readonly next: Map<number, Question<F> | Leaf<F>>;
 }
 
 export class Knowledge<S extends object, F> {
@@ -43,8 +63,11 @@ export class Knowledge<S extends object, F> {
   private readonly clashes = new Map<number, boolean>();
   // What `reach` found, valid while the stamp is that of the last call.
   private stamp = 0;
+  private grown = false;
   private readonly slots: number;
+  private readonly numberOf: ReadonlyMap<string, number>;
   private readonly writtenAt: Int32Array; // by slot
+  private readonly written: number[][]; // values by slot
   private readonly writtenBy: Int32Array; // by process and slot
   private readonly touchedBy: Int32Array; // by process and slot
   private readonly activeAt: Int32Array; // by process
@@ -60,7 +83,9 @@ export class Knowledge<S extends object, F> {
     const processes = learned.threads.length;
     this.slots = learned.packing.slots.length;
     this.courses = learned.threads.map(() => ({ leaves: [], nodes: [] }));
+    this.numberOf = new Map(learned.threads.map((name, at) => [name, at] as const));
     this.writtenAt = new Int32Array(this.slots);
+    this.written = learned.packing.slots.map(() => []);
     this.writtenBy = new Int32Array(processes * this.slots);
     this.touchedBy = new Int32Array(processes * this.slots);
     this.activeAt = new Int32Array(processes);
@@ -86,6 +111,7 @@ export class Knowledge<S extends object, F> {
       values,
       writes: [...new Set(ways.flatMap(({ slots }) => [...slots]))],
       writesEver: turn.writes,
+      debtors: this.debtorsOf(turn),
       ways: ways.map(({ slots, ids }) => ({
         slots,
         ids,
@@ -166,10 +192,27 @@ export class Knowledge<S extends object, F> {
   mover(turn: Turn<F>): Mover<F> {
     return this.leaves[turn.id] as Leaf<F>;
   }
+  /**
+   * After `reach`: what this process may wait for, before one of those that stand still moves: for whom, and the slots
+   * that decide it.
+   */
+  waits(thread: number, turn: Turn<F>): readonly Waiting[] {
+    const leaves = this.active(thread) ? (this.taken[thread] as Leaf<F>[]) : [this.leaves[turn.id] as Leaf<F>];
+    return leaves.filter(({ debtors }) => debtors.length > 0);
+  }
+  /** What the ways of this turn write while somebody is owed one. */
+  writes(turn: Turn<F>): readonly number[] {
+    return (this.leaves[turn.id] as Leaf<F>).writes;
+  }
   /** Does a step of `mover` change what decides the leaf `other`? */
   disturbs(mover: Turn<F>, other: Turn<F>): boolean {
     const { values } = this.leaves[other.id] as Leaf<F>;
     return (this.leaves[mover.id] as Leaf<F>).writes.some((slot) => values.has(slot));
+  }
+
+  private debtorsOf({ open }: Turn<F>): readonly number[] {
+    if (open.kind !== 'blocked' || open.wait.bounded !== undefined) return [];
+    return open.wait.owedBy.map((debtor) => this.numberOf.get(debtor) as number);
   }
 
   private wake(thread: number, turn: Turn<F>): void {
@@ -182,41 +225,77 @@ export class Knowledge<S extends object, F> {
     entered[node] = this.stamp;
     (this.reached[thread] as number[]).push(node);
   }
-  /** Take every leaf at the places reached that the slots known to stay as they are do not rule out. */
+  /** Take every leaf at the places reached to which the values that the slots may have by then lead. */
   private follow(thread: number, words: Uint16Array, at: number): boolean {
-    const { stamp, writtenAt, touchedBy, writtenBy } = this;
-    const course = this.courses[thread] as Course<F>;
+    const { nodes } = this.courses[thread] as Course<F>;
     const places = this.reached[thread] as number[];
-    const taken = this.takenAt[thread] as Int32Array;
-    const base = thread * this.slots;
-    let changed = false;
-    for (let place = 0; place < places.length; place += 1) {
-      for (const leaf of course.nodes[places[place] as number] as Leaf<F>[]) {
-        const { number } = leaf;
-        if (taken[number] === stamp) continue;
-        let fits = true;
-        const { reads, found } = leaf;
-        for (let nth = 0; nth < reads.length; nth += 1) {
-          const slot = reads[nth] as number;
-          touchedBy[base + slot] = stamp;
-          if (writtenAt[slot] !== stamp && found[nth] !== words[at + slot]) {
-            fits = false;
-            break;
-          }
-        }
-        if (!fits) continue;
-        taken[number] = stamp;
-        changed = true;
-        (this.taken[thread] as Leaf<F>[]).push(leaf);
-        for (const slot of leaf.writes) {
-          writtenAt[slot] = stamp;
-          writtenBy[base + slot] = stamp;
-          touchedBy[base + slot] = stamp;
-        }
-        for (const node of leaf.next) this.enter(thread, node);
+    this.grown = false;
+    for (let place = 0; place < places.length; place += 1)
+      this.answer(thread, nodes[places[place] as number], words, at, []);
+    return this.grown;
+  }
+  private answer(
+    thread: number,
+    node: Question<F> | Leaf<F> | undefined,
+    words: Uint16Array,
+    at: number,
+    asked: number[],
+  ): void {
+    if (!node) return;
+    if (!('slot' in node)) {
+      this.take(thread, node);
+      return;
+    }
+    const { slot, own, next } = node;
+    asked.push(slot);
+    if (own) for (const then of next.values()) this.answer(thread, then, words, at, asked);
+    else {
+      this.answerTo(thread, node, words[at + slot] as number, words, at, asked);
+      if (this.writtenAt[slot] === this.stamp) {
+        const values = this.written[slot] as number[];
+        for (let nth = 0; nth < values.length; nth += 1)
+          this.answerTo(thread, node, values[nth] as number, words, at, asked);
       }
     }
-    return changed;
+    asked.pop();
+  }
+  private answerTo(
+    thread: number,
+    { next }: Question<F>,
+    value: number,
+    words: Uint16Array,
+    at: number,
+    asked: number[],
+  ): void {
+    const then = next.get(value);
+    if (then) this.answer(thread, then, words, at, asked);
+    else this.wonder(thread, asked);
+  }
+  /** Nobody knows yet what the process does with the last of these answers: all of them may decide it. */
+  protected wonder(thread: number, asked: readonly number[]): void {
+    for (const slot of asked) this.touchedBy[thread * this.slots + slot] = this.stamp;
+  }
+  private take(thread: number, leaf: Leaf<F>): void {
+    const { stamp, writtenAt, touchedBy, writtenBy } = this;
+    const taken = this.takenAt[thread] as Int32Array;
+    if (taken[leaf.number] === stamp) return;
+    taken[leaf.number] = stamp;
+    this.grown = true;
+    (this.taken[thread] as Leaf<F>[]).push(leaf);
+    if (leaf.ways.length === 0) return; // it stands still there, and no step of it depends on anything
+    const base = thread * this.slots;
+    for (const slot of leaf.reads) touchedBy[base + slot] = stamp;
+    for (const { slots, ids } of leaf.ways)
+      for (let each = 0; each < slots.length; each += 1) {
+        const slot = slots[each] as number;
+        if (writtenAt[slot] !== stamp) (this.written[slot] as number[]).length = 0;
+        writtenAt[slot] = stamp;
+        writtenBy[base + slot] = stamp;
+        touchedBy[base + slot] = stamp;
+        const values = this.written[slot] as number[];
+        if (!values.includes(ids[each] as number)) values.push(ids[each] as number);
+      }
+    for (const node of leaf.next) this.enter(thread, node);
   }
 
   /** Sort the leaves by where their process stands, if any were learned since. */
@@ -241,14 +320,14 @@ export class Knowledge<S extends object, F> {
         const known = numbers.get(text);
         if (known !== undefined) return known;
         numbers.set(text, course.nodes.length);
-        course.nodes.push([]);
+        course.nodes.push(undefined);
         return course.nodes.length - 1;
       };
       course.leaves.forEach((leaf, number) => {
         const here = control.map((slot) => leaf.values.get(slot) as number);
         leaf.node = nodeOf(here);
         leaf.number = number;
-        (course.nodes[leaf.node] as Leaf<F>[]).push(leaf);
+        course.nodes[leaf.node] = placed(course.nodes[leaf.node], leaf, control);
         leaf.next = leaf.ways.map(({ slots, ids }) => {
           const after = [...here];
           slots.forEach((slot, each) => {
@@ -262,4 +341,25 @@ export class Knowledge<S extends object, F> {
       this.nodeAt[thread] = new Int32Array(course.nodes.length + 1);
     });
   }
+}
+
+/** The questions with one more leaf among their answers. */
+function placed<F>(
+  root: Question<F> | Leaf<F> | undefined,
+  leaf: Leaf<F>,
+  control: readonly number[],
+): Question<F> | Leaf<F> {
+  const [first, ...rest] = leaf.reads;
+  if (first === undefined) return leaf;
+  const asks = (slot: number): Question<F> => ({ slot, own: control.includes(slot), next: new Map() });
+  const top = (root as Question<F> | undefined) ?? asks(first);
+  let at = top;
+  rest.forEach((slot, nth) => {
+    const value = leaf.found[nth] as number;
+    const known = (at.next.get(value) as Question<F> | undefined) ?? asks(slot);
+    at.next.set(value, known);
+    at = known;
+  });
+  at.next.set(leaf.found[rest.length] as number, leaf);
+  return top;
 }

@@ -15,11 +15,14 @@ import {
   dma_fence_init,
   dma_fence_signal,
   dma_fence_wait,
+  if_ret,
   kmalloc,
   mutex_lock,
+  mutex_trylock,
   mutex_unlock,
   queue_work,
   sync_file_install,
+  witness,
   work,
 } from '../../../model/objects/index.ts';
 import { type Kept, flag, int, table } from '../../../model/schema.ts';
@@ -356,6 +359,24 @@ describe('planted faults are caught by the comparison', () => {
       'changes',
       () => false,
       () => expect(() => sameVerdicts(owes)).toThrow(),
+    );
+  });
+  test('what a process does with an answer is not known yet, and taken for nothing', () => {
+    // That somebody may find the lock taken, nobody knows before somebody is quicker than the other.
+    const tries = kernelOf(() => ({
+      objects: { locks: { m: {} }, fences: { f: { ...pending, promisedBy: 'holds' } } },
+      threads: {
+        holds: must([mutex_lock('m'), dma_fence_signal('f'), mutex_unlock('m')]),
+        tries: must([dma_fence_wait('f'), mutex_trylock('m'), if_ret('0', [witness('busy')], [mutex_unlock('m')])]),
+      },
+    }));
+    sameVerdicts(tries);
+    const wonders = Knowledge.prototype as unknown as { wonder: () => void };
+    withFault(
+      wonders,
+      'wonder',
+      () => undefined,
+      () => expect(() => sameVerdicts(tries)).toThrow(),
     );
   });
   test('circles of debts may be passed by', () => {

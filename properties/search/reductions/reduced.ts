@@ -17,8 +17,9 @@
  * Clusters rest on what is known of others' futures, and leaves become known on the way. So the search goes round until
  * a round learns nothing new. Then nothing is unknown: take a shortest path from a state of the search to a leaf that
  * was never met. All before its end is known, so the argument above shortens it, unless the cluster stands still on the
- * path. Then after the cluster's step the process asks the same questions up to one that this step answers
- * otherwise; the leaf it gets there, if known, counts for that question, and the process would have joined the cluster.
+ * path. Then the process that gets to that leaf asks something there to which the answer is not known to lead anywhere,
+ * and all that it asks counts as read: if the cluster's step wrote any of it, the process would have joined the
+ * cluster. So the step leaves it alone, and the leaf is as near as before after it, and never met there either.
  */
 import { word } from '../../../model/case.ts';
 import { type Learned, type Turn, type Way, apply } from '../learned.ts';
@@ -159,9 +160,7 @@ class Round<S extends object, F> {
     this.judgements = judgements;
     this.blind = blind;
     this.options = options;
-    this.clusters = new Clusters(knowledge, judgements, learned.threads, options.debts, (turn) =>
-      this.allowed(turn, true),
-    );
+    this.clusters = new Clusters(knowledge, judgements, options.debts, (turn) => this.allowed(turn, true));
     const { width } = learned.packing;
     this.store = new StateStore(width);
     this.candidate = new Uint16Array(width);
