@@ -113,6 +113,7 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
         ...visitors,
         clusters: true,
         merges: true,
+        sleeps: true,
         debts: true,
         judge: observer.judges,
       });

@@ -14,6 +14,16 @@
  * - there is an endless path if and only if the full graph has one. Fair circles are not kept: whoever looks for them
  *   may use this search only when it is not `cyclic`.
  *
+ * With sleep sets a step that was followed from a state sleeps in what follows from there by other steps, as long as it
+ * commutes with all of them: it leads where it led, in another order. A state that is come to again with fewer asleep is
+ * expanded again. Take a state of the search and a path from it to something of interest such that no step that sleeps
+ * there could be the first of it, nor be added to it without harm. The cluster moves on the path, or any step of it can
+ * be added. Of its steps that could so be the first, take the one that the search follows first: it does not
+ * sleep, and none that sleeps after it could be the first of what remains. So by induction over the search, which
+ * comes to an end where nothing goes round, the path is followed to its end or past it (Godefroid's argument, with
+ * clusters). At boot nobody sleeps. A reduced search without a circle leaves no place for longer paths than its own, so
+ * the system has none either; where it finds one, the search is made again without sleep.
+ *
  * Clusters rest on what is known of others' futures, and leaves become known on the way. So the search goes round until
  * a round learns nothing new. Then nothing is unknown: take a shortest path from a state of the search to a leaf that
  * was never met. All before its end is known, so the argument above shortens it, unless the cluster stands still on the
@@ -39,6 +49,12 @@ export interface ReducedOptions<F> {
    * a step that nobody else can meddle with, and that can go one way only, is taken first.
    */
   readonly merges: boolean;
+  /**
+   * Leave out steps that were followed from an earlier state and commute with all that came since (sleep sets). Alone
+   * that saves transitions, not states; with clusters the states too to which only such steps lead from a cluster.
+   * A system that can go round is searched without.
+   */
+  readonly sleeps?: boolean;
   /** Circles of debts are looked for: see every one of them. */
   readonly debts: boolean;
   /** Told before the first state of every round: forget what was seen in the round before. */
@@ -78,6 +94,9 @@ const LONGEST_ROAD = 64;
 const FIRST_ROUND = 256;
 const LONGER = 8;
 const PROGRESS_EVERY = 4096;
+/** Processes that fit into one number as a set. */
+const MOST_SLEEPERS = 31;
+const NOBODY = 0;
 const NONE = -1;
 
 export function reduced<S extends object, F>(
@@ -88,15 +107,20 @@ export function reduced<S extends object, F>(
   const knowledge = new Knowledge<S, F>(learned, options.patient);
   const judgements = options.judge && new Judgements(learned, options.judge);
   const version = (): number => knowledge.version + (judgements?.version ?? 0);
+  let sleeps = options.sleeps === true && learned.threads.length <= MOST_SLEEPERS;
   for (let rounds = 1, limit = FIRST_ROUND; ; rounds += 1) {
     const before = version();
     // A process that reads more widely than can be remembered has no futures to look up: expand everything.
     const blind = learned.tooWide.length > 0;
-    const round = new Round(learned, knowledge, judgements, options, blind);
+    const round = new Round(learned, knowledge, judgements, { ...options, sleeps: sleeps && !blind }, blind);
     options.begins?.((state) => round.schedule(state));
     const exhausted = round.run(from, Math.min(limit, options.maxStates));
     if (!exhausted && limit < options.maxStates) {
       limit *= LONGER;
+      continue;
+    }
+    if (exhausted && sleeps && round.cyclic) {
+      sleeps = false;
       continue;
     }
     if (exhausted && !blind && (version() !== before || learned.tooWide.length > 0)) continue;
@@ -141,12 +165,18 @@ class Round<S extends object, F> {
   private numbers: Int32Array = new Int32Array(1024);
   private edges: Int32Array = new Int32Array(1024);
   private complete: Int32Array = new Int32Array(1024);
+  /** By state kept: who sleeps in it, as a set of bits. */
+  private sleepers: Int32Array = new Int32Array(1024);
+  /** States that were expanded while somebody slept in them who is to be followed after all. */
+  private readonly woken: number[] = [];
   /** The cluster that a state was found to have before it was kept. */
   private readonly planned: (readonly number[] | undefined)[] = [];
   // Edges, each with the next of the same state.
   private next: Int32Array = new Int32Array(1024);
   private to: Int32Array = new Int32Array(1024);
   private edgeCount = 0;
+  /** The last state that was expanded. */
+  private expanded = NONE;
 
   constructor(
     learned: Learned<S, F>,
@@ -171,7 +201,7 @@ class Round<S extends object, F> {
     return this.store.count;
   }
   get bytes(): number {
-    return this.store.bytes + 12 * this.parents.length + 12 * this.numbers.length + 8 * this.next.length;
+    return this.store.bytes + 12 * this.parents.length + 16 * this.numbers.length + 8 * this.next.length;
   }
 
   schedule(number: number): string[] {
@@ -189,6 +219,7 @@ class Round<S extends object, F> {
       this.store.add(this.pairs, packing.fingerprint(from, 'high'), packing.fingerprint(from, 'low')),
       this.look(NONE, 0),
       undefined,
+      NOBODY,
     );
     for (;;) {
       for (; this.expanded < this.store.count; this.expanded += 1) {
@@ -198,8 +229,14 @@ class Round<S extends object, F> {
           this.options.progress(this.store.count, expanded, this.depth);
         this.expand(expanded);
       }
+      const again = this.woken.pop();
+      if (again !== undefined) {
+        this.expand(again, false);
+        continue;
+      }
       const putOff = this.putOff();
-      if (putOff.length === 0 || this.options.proviso === false) return true;
+      // Where nothing goes round nobody is put off for ever; and if something does, the search is made without sleep.
+      if (putOff.length === 0 || this.options.proviso === false || this.options.sleeps) return true;
       for (const state of putOff) this.expandFully(state);
     }
   }
@@ -220,14 +257,16 @@ class Round<S extends object, F> {
     this.depth = Math.max(this.depth, depth);
     return number;
   }
-  private keep(state: number, number: number, cluster: readonly number[] | undefined): void {
+  private keep(state: number, number: number, cluster: readonly number[] | undefined, sleepers: number): void {
     if (state >= this.numbers.length) {
       this.numbers = enlarged(this.numbers);
       this.edges = enlarged(this.edges);
       this.complete = enlarged(this.complete);
+      this.sleepers = enlarged(this.sleepers);
     }
     this.numbers[state] = number;
     this.edges[state] = NONE;
+    this.sleepers[state] = sleepers;
     this.planned[state] = cluster;
   }
 
@@ -244,51 +283,82 @@ class Round<S extends object, F> {
     return turn.ways.filter(({ nature }) => nature !== 'time').length;
   }
 
-  private expand(state: number): void {
+  /** @param first it was not expanded before */
+  private expand(state: number, first = true): void {
     const at = state * this.learned.packing.width;
     const { words } = this.store;
     const turns = this.turnsOf(words, at);
     const owed = turns.some((turn) => turn.owed);
-    const rests = !owed && turns.every((turn) => !turn.time);
-    if (rests) this.resting += 1;
     const number = this.numbers[state] as number;
-    this.options.state?.(number, turns, words, at, rests);
+    // Who sleeps was followed by what is owed only: time and choice are not.
+    if (!owed) this.sleepers[state] = NOBODY;
+    if (first) {
+      const rests = !owed && turns.every((turn) => !turn.time);
+      if (rests) this.resting += 1;
+      this.options.state?.(number, turns, words, at, rests);
+      this.expanded = state;
+    }
     const planned = this.planned[state];
     this.planned[state] = undefined;
     const cluster = planned ?? (owed ? this.clusterOf(turns, words, at) : undefined);
     if (!cluster) this.complete[state] = 1;
-    this.follow(state, number, turns, cluster ?? turns.keys(), owed);
+    this.follow(state, number, turns, cluster ?? [...turns.keys()], owed);
   }
   private expandFully(state: number): void {
     const turns = this.turnsOf(this.store.words, state * this.learned.packing.width);
     this.complete[state] = 1;
     const owed = turns.some((turn) => turn.owed);
-    this.follow(state, this.numbers[state] as number, turns, turns.keys(), owed);
+    this.follow(state, this.numbers[state] as number, turns, [...turns.keys()], owed);
   }
   private follow(
     state: number,
     number: number,
     turns: readonly Turn<F>[],
-    among: Iterable<number>,
+    among: readonly number[],
     owed: boolean,
   ): void {
-    for (const thread of among) {
+    let asleep = this.sleepers[state] as number;
+    const awake = among.filter(
+      (thread) => ((asleep >> thread) & 1) === 0 && this.allowed(turns[thread] as Turn<F>, owed),
+    );
+    const sleeps = this.options.sleeps === true && owed;
+    for (const thread of awake) {
       const turn = turns[thread] as Turn<F>;
+      const still = this.stillAsleep(asleep, turn, turns);
       for (const way of turn.ways) {
         if (this.options.patient && owed && way.nature === 'time') continue;
         this.store.copy(state, this.pairs);
-        this.link(state, this.take(number, turn, way, this.store.high(state), this.store.low(state)));
+        const next = this.take(number, turn, way, this.store.high(state), this.store.low(state), still);
+        if (next !== NONE) this.link(state, next);
       }
+      if (sleeps) asleep |= 1 << thread;
     }
   }
+  /** Who of these sleeps on when this turn is taken: those whose steps commute with it, for the judge too. */
+  private stillAsleep(asleep: number, taken: Turn<F>, turns: readonly Turn<F>[]): number {
+    let still = NOBODY;
+    for (let thread = 0; asleep >> thread !== 0; thread += 1)
+      if ((asleep >> thread) & 1 && this.commute(taken, turns[thread] as Turn<F>)) still |= 1 << thread;
+    return still;
+  }
+  private commute(one: Turn<F>, other: Turn<F>): boolean {
+    const { knowledge, judgements } = this;
+    if (knowledge.clash(one, other)) return false;
+    if (!judgements) return true;
+    return !judgements.changes(one, knowledge.mover(other)) && !judgements.changes(other, knowledge.mover(one));
+  }
 
-  /** Take a step from the state in `candidate`, and go on while there is one step to follow. @returns the state kept */
-  private take(from: number, turn: Turn<F>, way: Way<F>, high: number, low: number): number {
+  /**
+   * Take a step from the state in `candidate`, and go on while there is one step to follow.
+   * @returns the state kept, or NONE when all that could be followed at the end sleeps
+   */
+  private take(from: number, turn: Turn<F>, way: Way<F>, high: number, low: number, sleepers: number): number {
     let number = from;
     let lastTurn = turn;
     let last = way;
     let highs = high;
     let lows = low;
+    let asleep = sleepers;
     for (let length = 0; ; length += 1) {
       apply(last, this.candidate, 0);
       highs ^= last.high;
@@ -297,34 +367,54 @@ class Round<S extends object, F> {
       if (last.facts.length > 0 && !this.blind) this.judgements?.meet(lastTurn, last, this.candidate);
       this.options.step?.(last, number, this.candidate);
       const before = this.store.count;
-      const planned = this.options.merges && length < LONGEST_ROAD ? this.plan(highs, lows) : undefined;
-      if (planned?.only) {
+      const planned = this.options.merges && length < LONGEST_ROAD ? this.plan(highs, lows, asleep) : undefined;
+      if (planned?.only === 'nobody' || (planned?.only && this.allowed(planned.only, true) === 1)) {
         number = this.look(number, last.id);
         this.options.state?.(number, planned.turns, this.candidate, 0, false);
+        if (planned.only === 'nobody') return NONE;
+        asleep = this.stillAsleep(asleep, planned.only, planned.turns);
         lastTurn = planned.only;
         last = this.onlyWay(planned.only);
         continue;
       }
       const next = this.store.add(this.pairs, highs, lows);
-      if (next === before) this.keep(next, this.look(number, last.id), planned?.cluster);
+      if (next === before) this.keep(next, this.look(number, last.id), planned?.cluster, asleep);
+      else this.wake(next, asleep);
       return next;
     }
   }
-  /** How the state in `candidate` would be expanded, if it is new and somebody is owed a turn in it. */
+  /** This state is come to again: who slept in it only on the way of before is to be followed after all. */
+  private wake(state: number, asleep: number): void {
+    const before = this.sleepers[state] as number;
+    if ((before & ~asleep) === 0) return;
+    this.sleepers[state] = before & asleep;
+    if (state <= this.expanded) this.woken.push(state);
+  }
+  /**
+   * How the state in `candidate` would be expanded, if it is new and somebody is owed a turn in it; and who is the only
+   * one to be followed then, if there is only one.
+   */
   private plan(
     high: number,
     low: number,
-  ): { turns: readonly Turn<F>[]; cluster: readonly number[] | undefined; only: Turn<F> | undefined } | undefined {
+    asleep: number,
+  ):
+    | {
+        readonly turns: readonly Turn<F>[];
+        readonly cluster: readonly number[] | undefined;
+        readonly only: Turn<F> | 'nobody' | undefined;
+      }
+    | undefined {
     if (this.store.has(this.pairs, high, low)) return undefined;
     const turns = this.turnsOf(this.candidate, 0);
     if (!turns.some((turn) => turn.owed)) return undefined;
     const cluster = this.clusterOf(turns, this.candidate, 0);
     const movers = (cluster ?? [...turns.keys()])
+      .filter((thread) => ((asleep >> thread) & 1) === 0)
       .map((thread) => turns[thread] as Turn<F>)
       .filter((turn) => this.allowed(turn, true) > 0);
-    const [first] = movers;
-    const straight = movers.length === 1 && first !== undefined && this.allowed(first, true) === 1;
-    return { turns, cluster, only: straight ? first : undefined };
+    const only = movers.length === 0 ? 'nobody' : movers.length === 1 ? movers[0] : undefined;
+    return { turns, cluster, only };
   }
   /** The processes that are enough to expand here, if anything less than all is. */
   private clusterOf(turns: readonly Turn<F>[], words: Uint16Array, at: number): readonly number[] | undefined {
