@@ -17,6 +17,7 @@ import { panSays } from '../../properties/search/promela.ts';
 import { EXACT, HOW_TO_INSTALL, inFolder, spinVersion, verifierOf } from '../spin.ts';
 import { type Chosen, biggerWorkload, largestSetting } from './chosen.ts';
 import { type Measured, type Measure, measuring } from './measured.ts';
+import { saved, tableOfSaved } from './reductions.ts';
 import { twoPhaseCommitInPromela } from './promela-twin.ts';
 import type { Task, Told } from './side.ts';
 import { largestStates, neededObjects } from './size.ts';
@@ -310,6 +311,9 @@ function needSpin(say: (line: string) => void): string {
   return now;
 }
 
+/** These need no rival. */
+const REDUCTIONS = 'reductions';
+
 interface Options {
   readonly quick: boolean;
   readonly json: boolean;
@@ -317,6 +321,11 @@ interface Options {
 }
 function bench({ quick, json, only }: Options): void {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  if (only === REDUCTIONS) {
+    const rows = saved();
+    console.log(json ? JSON.stringify(rows, null, 2) : tableOfSaved(rows));
+    return;
+  }
   const spin = needSpin(say);
   say('looking for the largest setting of all designs');
   const chosen = largestSetting();
@@ -353,7 +362,11 @@ function bench({ quick, json, only }: Options): void {
 const program = new Command('bench')
   .description('Measure the engine against Spin and against doing without an engine.')
   .option('--quick', 'smaller systems: two-phase commit with 8, and no bigger workload', false)
-  .option('--only <words>', 'only the comparisons that have these words in their name', '')
+  .option(
+    '--only <words>',
+    `only the comparisons that have these words in their name; "${REDUCTIONS}": full and reduced search of every design`,
+    '',
+  )
   .option('--json', 'print numbers for machines', false)
   .action((options: Options) => {
     try {

@@ -42,3 +42,12 @@ export function refuses({ circles, storage, edges, reductions, exhausted }: Comb
     return 'no fair circles in a search that was not exhausted: what was not expanded looks like a state without a way out';
   return undefined;
 }
+
+/** Why these do not go together with a search of another kind (with a memory or a schedule of its own), or nothing. */
+export function refusesSearch(reductions: readonly Reduction[]): string | undefined {
+  const [reduction] = reductions;
+  return (
+    reduction &&
+    `no ${reduction} in a search with another memory: the reduced search learns on the way what it may leave out, and keeps its states in full`
+  );
+}

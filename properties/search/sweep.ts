@@ -11,8 +11,11 @@ import { fairCircles, heldBack } from './circles.ts';
 import type { ExploreOptions } from './explore.ts';
 import { Learned } from './learned.ts';
 import { type Finding, Observer } from './observer.ts';
-import { reduced } from './reductions/reduced.ts';
-import { refuses } from './refuses.ts';
+import { interchangeable } from './reductions/alike.ts';
+import { type Reduced, type ReducedOptions, reduced } from './reductions/reduced.ts';
+import { type Reductions, namesOf, reductionsOf } from './reductions/reductions.ts';
+import { NotInterchangeable, Symmetries } from './reductions/symmetry.ts';
+import { refuses, refusesSearch } from './refuses.ts';
 import { type BreadthOptions, breadthFirst } from './storage/breadth.ts';
 import type { Found } from './storage/found.ts';
 import { kernelSystem } from './system.ts';
@@ -25,10 +28,11 @@ export interface SweepOptions {
   /** Replay every n-th state on plain objects and compare; 0 never. */
   readonly verifyEvery?: number;
   /**
-   * Search fewer states with the same verdicts (reductions/reduced.ts). Counterexamples are then not the shortest, and a
-   * system that can go round for ever is searched in full after all when fair circles are asked for.
+   * Search fewer states with the same verdicts (reductions/reduced.ts): all reductions, or those listed. Counterexamples
+   * are then not the shortest, and a system that can go round for ever is searched in full after all when fair circles
+   * are asked for, as it is when members that looked interchangeable are found not to be.
    */
-  readonly reduce?: boolean;
+  readonly reduce?: boolean | Reductions;
   /** Search with another memory, with limits, from a checkpoint: see storage/breadth.ts. Not together with `reduce`. */
   readonly search?: SweepSearch;
   /** Another number makes other fingerprints of the same states. */
@@ -79,14 +83,11 @@ export function blindTo(props: readonly Property[]): string | undefined {
 
 export function sweep(booted: Booted, props: readonly Property[], options: SweepOptions = {}): Sweep {
   const { machine } = booted;
-  const {
-    maxStates = DEFAULT_MAX_STATES,
-    patient = true,
-    verifyEvery = 0,
-    reduce = false,
-    salt = 0,
-    progress,
-  } = options;
+  const { maxStates = DEFAULT_MAX_STATES, patient = true, verifyEvery = 0, salt = 0, progress } = options;
+  const reductions = reductionsOf(options.reduce ?? false);
+  const reduce = namesOf(reductions).length > 0;
+  const together = options.search ? refusesSearch(namesOf(reductions)) : undefined;
+  if (together) throw new Error(together);
   const learned = new Learned(kernelSystem(machine), salt);
   const observer = new Observer(machine, learned, props, { verifyEvery, reduce });
   const { findings, witnesses, doubts } = observer;
@@ -109,14 +110,8 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   const graph = full?.graph;
   const search = full
     ? { ...full, cyclic: false }
-    : reduced<KernelState, Fact>(learned, from, {
-        ...visitors,
-        clusters: true,
-        merges: true,
-        sleeps: true,
-        debts: true,
-        judge: observer.judges,
-      });
+    : reducedSearch(learned, from, reductions, { ...visitors, judge: observer.judges });
+  if (!search) return sweep(booted, props, { ...options, reduce: { ...reductions, symmetry: false } });
   observer.conclude();
 
   const mayHide = (circles && search.cyclic) || [...doubts].some((doubt) => !findings.has(doubt));
@@ -148,4 +143,27 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
     bytes: search.bytes,
     tooWide: learned.tooWide,
   };
+}
+
+/** @returns nothing when members that looked interchangeable are not */
+function reducedSearch(
+  learned: Learned,
+  from: Uint16Array,
+  { partialOrder, merge, sleep, symmetry }: Required<Reductions>,
+  visitors: Omit<ReducedOptions<Fact, KernelState>, 'clusters' | 'merges' | 'debts'>,
+): Reduced | undefined {
+  const alike = symmetry ? interchangeable(learned, from) : undefined;
+  try {
+    return reduced<KernelState, Fact>(learned, from, {
+      ...visitors,
+      clusters: partialOrder,
+      merges: merge,
+      sleeps: sleep,
+      debts: true,
+      ...(alike ? { symmetries: new Symmetries(learned, alike) } : {}),
+    });
+  } catch (error) {
+    if (alike && error instanceof NotInterchangeable) return undefined;
+    throw error;
+  }
 }

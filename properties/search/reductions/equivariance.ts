@@ -9,7 +9,7 @@
  * a second state with the same values there costs nothing.
  */
 import type { Turn, Way } from '../learned.ts';
-import type { Renaming, Symmetries } from './symmetry.ts';
+import { NotInterchangeable, type Renaming, type Symmetries, inverse } from './symmetry.ts';
 
 /** Images to be asked in all; beyond, the claim is too dear to check. */
 const MOST_IMAGES = 200_000;
@@ -46,7 +46,7 @@ export class Equivariance<S extends object, F> {
       const { packing } = this.symmetries.learned;
       packing.slots.forEach(({ path }, slot) => {
         if (renamed[slot] !== words[slot])
-          throw new Error(
+          throw new NotInterchangeable(
             `not interchangeable: ${path.join('.')} begins differently for ${this.symmetries.exchanged(renaming)}`,
           );
       });
@@ -91,7 +91,7 @@ export class Equivariance<S extends object, F> {
         work.push(next);
         this.images += 1;
         if (this.images > MOST_IMAGES)
-          throw new Error(
+          throw new NotInterchangeable(
             `too many images to check that members are interchangeable; ${learned.threads[process]} reads too widely`,
           );
       }
@@ -123,7 +123,7 @@ export class Equivariance<S extends object, F> {
     const images = next.turn.ways.map((way) => wayKey(way, (slot, id) => [slot, id]));
     if (image.turn.open.kind === next.turn.open.kind && ways.sort().join('|') === images.sort().join('|')) return;
     const [from, to] = [learned.threads[image.process], learned.threads[next.process]];
-    throw new Error(
+    throw new NotInterchangeable(
       `not interchangeable: with ${this.symmetries.exchanged(generator)}, ${to} does not do what ${from} does (${image.turn.ways[0]?.line ?? image.turn.open.kind})`,
     );
   }
@@ -139,10 +139,4 @@ function wayKey(way: Way<unknown>, moved: (slot: number, id: number) => readonly
   const writes = Array.from(way.slots, (slot, each) => moved(slot, way.ids[each] as number).join(':')).sort();
   const facts = way.facts.map((fact) => (fact as { kind?: string }).kind ?? '');
   return `${way.nature} ${writes.join()} ${facts.join()}`;
-}
-
-function inverse(renaming: Renaming): Renaming {
-  const back = renaming.slice();
-  renaming.forEach((to, from) => (back[to] = from));
-  return back;
 }

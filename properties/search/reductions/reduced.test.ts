@@ -48,6 +48,8 @@ import { type ReducedOptions, reduced } from './reduced.ts';
 /** States up to which a design is audited. */
 const SMALL = 10_000;
 const EVERYTHING = { maxStates: Number.MAX_SAFE_INTEGER, patient: true };
+/** Interchangeable members have their own comparison: reductions.test.ts. */
+const ASYMMETRIC = { partialOrder: true, merge: true, sleep: true };
 type Modes = Pick<ReducedOptions<never>, 'clusters' | 'merges' | 'sleeps'>;
 const MODES: readonly Modes[] = [
   { clusters: true, merges: true },
@@ -95,7 +97,7 @@ function inFull<S extends object, F>(system: System<S, F>, maxStates = 100_000):
 function inShort<S extends object, F>(
   system: System<S, F>,
   modes: Modes,
-  options: Partial<ReducedOptions<F>> = {},
+  options: Partial<ReducedOptions<F, S>> = {},
 ): Sizes {
   const learned = new Learned(system);
   let resting = new Set<string>();
@@ -141,7 +143,7 @@ function sameVerdicts(
   const sizes = [true, false].map((patient) => {
     const full = sweep(booted, props, { patient, maxStates });
     if (!full.complete) return undefined;
-    const short = sweep(booted, props, { patient, reduce: true });
+    const short = sweep(booted, props, { patient, reduce: ASYMMETRIC });
     const said = ({ findings }: typeof full): string[] => findings.map(({ blame }) => signature(blame)).sort();
     expect(said(short)).toEqual(said(full));
     expect([...short.witnesses].sort()).toEqual([...full.witnesses].sort());

@@ -24,6 +24,10 @@
  * clusters). At boot nobody sleeps. A reduced search without a circle leaves no place for longer paths than its own, so
  * the system has none either; where it finds one, the search is made again without sleep.
  *
+ * Where members may be exchanged, a state counts as found when one of its orbit is. An exchange makes a path of a path and
+ * keeps what is independent, so all of the above holds of orbits; who sleeps is renamed with the state. What is shown and
+ * learned is every image, so leaves and witnesses are those of all states.
+ *
  * Clusters rest on what is known of others' futures, and leaves become known on the way. So the search goes round until
  * a round learns nothing new. Then nothing is unknown: take a shortest path from a state of the search to a leaf that
  * was never met. All before its end is known, so the argument above shortens it, unless the cluster stands still on the
@@ -33,12 +37,15 @@
  */
 import { word } from '../../../model/case.ts';
 import { type Learned, type Turn, type Way, apply } from '../learned.ts';
-import { StateStore, enlarged } from '../store.ts';
+import { enlarged } from '../store.ts';
 import { Clusters } from './cluster.ts';
+import { Equivariance } from './equivariance.ts';
 import { type Judge, Judgements } from './judgements.ts';
+import { Kept } from './kept.ts';
 import { Knowledge } from './knowledge.ts';
+import { NotInterchangeable, type Renaming, type Symmetries, inverse } from './symmetry.ts';
 
-export interface ReducedOptions<F> {
+export interface ReducedOptions<F, S extends object = object> {
   /** Stop after this many states. */
   readonly maxStates: number;
   readonly patient: boolean;
@@ -55,6 +62,11 @@ export interface ReducedOptions<F> {
    * A system that can go round is searched without.
    */
   readonly sleeps?: boolean;
+  /**
+   * Members that may be exchanged: of states that differ by that one is kept. What is shown to visitors is every image
+   * of a state, and of a step with facts, with a number for `schedule` that knows which image it is.
+   */
+  readonly symmetries?: Symmetries<S, F>;
   /** Circles of debts are looked for: see every one of them. */
   readonly debts: boolean;
   /** Told before the first state of every round: forget what was seen in the round before. */
@@ -102,17 +114,18 @@ const NONE = -1;
 export function reduced<S extends object, F>(
   learned: Learned<S, F>,
   from: Uint16Array,
-  options: ReducedOptions<F>,
+  options: ReducedOptions<F, S>,
 ): Reduced {
   const knowledge = new Knowledge<S, F>(learned, options.patient);
   const judgements = options.judge && new Judgements(learned, options.judge);
+  const orbits = options.symmetries && orbitsOf(options.symmetries, from);
   const version = (): number => knowledge.version + (judgements?.version ?? 0);
   let sleeps = options.sleeps === true && learned.threads.length <= MOST_SLEEPERS;
   for (let rounds = 1, limit = FIRST_ROUND; ; rounds += 1) {
     const before = version();
     // A process that reads more widely than can be remembered has no futures to look up: expand everything.
     const blind = learned.tooWide.length > 0;
-    const round = new Round(learned, knowledge, judgements, { ...options, sleeps: sleeps && !blind }, blind);
+    const round = new Round(learned, knowledge, judgements, { ...options, sleeps: sleeps && !blind }, blind, orbits);
     options.begins?.((state) => round.schedule(state));
     const exhausted = round.run(from, Math.min(limit, options.maxStates));
     if (!exhausted && limit < options.maxStates) {
@@ -141,6 +154,26 @@ export function reduced<S extends object, F>(
   }
 }
 
+/** Ways to exchange members beyond which showing every image costs more than it saves. */
+const MOST_IMAGES = 24;
+interface Orbits<S extends object, F> {
+  readonly symmetries: Symmetries<S, F>;
+  readonly equivariance: Equivariance<S, F>;
+  /** All renamings, the identity first, and for each what takes it back. */
+  readonly group: readonly Renaming[];
+  readonly back: readonly Renaming[];
+  /** For each renaming, the process that each becomes. */
+  readonly becomes: readonly (readonly number[])[];
+}
+function orbitsOf<S extends object, F>(symmetries: Symmetries<S, F>, from: Uint16Array): Orbits<S, F> {
+  const { threads } = symmetries.learned;
+  const equivariance = new Equivariance(symmetries);
+  equivariance.checkStart(from);
+  const group = symmetries.group(MOST_IMAGES);
+  const becomes = group.map((each) => threads.map((name) => threads.indexOf(symmetries.name(name, each))));
+  return { symmetries, equivariance, group, back: group.map(inverse), becomes };
+}
+
 class Round<S extends object, F> {
   expanded = 0;
   visited = 0;
@@ -151,12 +184,13 @@ class Round<S extends object, F> {
   private readonly learned: Learned<S, F>;
   private readonly knowledge: Knowledge<S, F>;
   private readonly judgements: Judgements<S, F> | undefined;
-  private readonly options: ReducedOptions<F>;
+  private readonly options: ReducedOptions<F, S>;
   private readonly blind: boolean;
   private readonly clusters: Clusters<S, F>;
-  private readonly store: StateStore;
+  private readonly orbits: Orbits<S, F> | undefined;
+  private readonly images: number;
+  private readonly store: Kept<S, F>;
   private readonly candidate: Uint16Array;
-  private readonly pairs: Int32Array;
   // Every state looked at has a number here: where it was come from, and by which way.
   private parents: Int32Array = new Int32Array(1024);
   private ways: Int32Array = new Int32Array(1024);
@@ -176,14 +210,15 @@ class Round<S extends object, F> {
   private to: Int32Array = new Int32Array(1024);
   private edgeCount = 0;
   /** The last state that was expanded. */
-  private expanded = NONE;
+  private last = NONE;
 
   constructor(
     learned: Learned<S, F>,
     knowledge: Knowledge<S, F>,
     judgements: Judgements<S, F> | undefined,
-    options: ReducedOptions<F>,
+    options: ReducedOptions<F, S>,
     blind: boolean,
+    orbits: Orbits<S, F> | undefined,
   ) {
     this.learned = learned;
     this.knowledge = knowledge;
@@ -192,9 +227,10 @@ class Round<S extends object, F> {
     this.options = options;
     this.clusters = new Clusters(knowledge, judgements, options.debts, (turn) => this.allowed(turn, true));
     const { width } = learned.packing;
-    this.store = new StateStore(width);
+    this.orbits = orbits;
+    this.images = orbits?.group.length ?? 1;
+    this.store = new Kept(width, orbits?.symmetries);
     this.candidate = new Uint16Array(width);
-    this.pairs = new Int32Array(this.candidate.buffer);
   }
 
   get count(): number {
@@ -204,11 +240,19 @@ class Round<S extends object, F> {
     return this.store.bytes + 12 * this.parents.length + 16 * this.numbers.length + 8 * this.next.length;
   }
 
-  schedule(number: number): string[] {
+  /** @param shown the number of a state that was looked at, as it was shown: which image of it included */
+  schedule(shown: number): string[] {
     const words: string[] = [];
-    for (let at = number; this.parents[at] !== NONE; at = this.parents[at] as number)
-      words.push(word(this.learned.way(this.ways[at] as number)));
+    const renaming = this.orbits?.group[shown % this.images];
+    for (let at = Math.floor(shown / this.images); this.parents[at] !== NONE; at = this.parents[at] as number)
+      words.push(this.wordOf(this.learned.way(this.ways[at] as number), renaming));
     return words.reverse();
+  }
+
+  private wordOf(way: Way<F>, renaming: Renaming | undefined): string {
+    const symmetries = this.orbits?.symmetries;
+    if (!symmetries || !renaming) return word(way);
+    return word({ thread: symmetries.name(way.thread, renaming), outcome: symmetries.text(way.outcome, renaming) });
   }
 
   /** @returns whether every state of the reduced graph was expanded */
@@ -216,7 +260,7 @@ class Round<S extends object, F> {
     const { packing } = this.learned;
     this.candidate.set(from);
     this.keep(
-      this.store.add(this.pairs, packing.fingerprint(from, 'high'), packing.fingerprint(from, 'low')),
+      this.store.add(from, packing.fingerprint(from, 'high'), packing.fingerprint(from, 'low')),
       this.look(NONE, 0),
       undefined,
       NOBODY,
@@ -278,6 +322,35 @@ class Round<S extends object, F> {
       return turn;
     });
   }
+  /** Show a state, and its images with what every process can do in them. @throws when it has no images */
+  private show(number: number, turns: readonly Turn<F>[], words: Uint16Array, at: number, rests: boolean): void {
+    this.options.state?.(number * this.images, turns, words, at, rests);
+    if (!this.orbits) return;
+    const { symmetries, equivariance, group } = this.orbits;
+    equivariance.check(words, at, turns);
+    for (let nth = 1; nth < group.length; nth += 1) {
+      const image = symmetries.apply(words, at, group[nth] as Renaming).slice();
+      this.options.state?.(number * this.images + nth, this.turnsOf(image, 0), image, 0, rests);
+    }
+  }
+  /** Show a step and, if anything is to be said of it, its images; the state after it stands in `candidate`. */
+  private showStep(turn: Turn<F>, way: Way<F>, from: number, before: Uint16Array | undefined): void {
+    if (way.facts.length > 0 && !this.blind) this.judgements?.meet(turn, way, this.candidate);
+    this.options.step?.(way, from * this.images, this.candidate);
+    if (!this.orbits || !before) return;
+    const { symmetries, group, becomes } = this.orbits;
+    for (let nth = 1; nth < group.length; nth += 1) {
+      const renaming = group[nth] as Renaming;
+      const image = symmetries.apply(before, 0, renaming).slice();
+      const its = this.learned.turn((becomes[nth] as readonly number[])[way.threadAt] as number, image, 0);
+      const after = symmetries.apply(this.candidate, 0, renaming).slice();
+      const outcome = symmetries.text(way.outcome, renaming);
+      const theirs = its.ways.find((each) => each.outcome === outcome && leads(each, image, after));
+      if (!theirs) throw new NotInterchangeable(`not interchangeable: ${way.line} has no image that goes ${outcome}`);
+      if (!this.blind) this.judgements?.meet(its, theirs, after);
+      this.options.step?.(theirs, from * this.images + nth, after);
+    }
+  }
   private allowed(turn: Turn<F>, owed: boolean): number {
     if (!this.options.patient || !owed || !turn.time) return turn.ways.length;
     return turn.ways.filter(({ nature }) => nature !== 'time').length;
@@ -295,8 +368,8 @@ class Round<S extends object, F> {
     if (first) {
       const rests = !owed && turns.every((turn) => !turn.time);
       if (rests) this.resting += 1;
-      this.options.state?.(number, turns, words, at, rests);
-      this.expanded = state;
+      this.show(number, turns, words, at, rests);
+      this.last = state;
     }
     const planned = this.planned[state];
     this.planned[state] = undefined;
@@ -322,13 +395,18 @@ class Round<S extends object, F> {
       (thread) => ((asleep >> thread) & 1) === 0 && this.allowed(turns[thread] as Turn<F>, owed),
     );
     const sleeps = this.options.sleeps === true && owed;
+    const { packing } = this.learned;
+    const { width } = packing;
+    const at = state * width;
+    const high = packing.fingerprint(this.store.words.subarray(at, at + width), 'high');
+    const low = packing.fingerprint(this.store.words.subarray(at, at + width), 'low');
     for (const thread of awake) {
       const turn = turns[thread] as Turn<F>;
       const still = this.stillAsleep(asleep, turn, turns);
       for (const way of turn.ways) {
         if (this.options.patient && owed && way.nature === 'time') continue;
-        this.store.copy(state, this.pairs);
-        const next = this.take(number, turn, way, this.store.high(state), this.store.low(state), still);
+        for (let slot = 0; slot < width; slot += 1) this.candidate[slot] = this.store.words[at + slot] as number;
+        const next = this.take(number, turn, way, high, low, still);
         if (next !== NONE) this.link(state, next);
       }
       if (sleeps) asleep |= 1 << thread;
@@ -360,35 +438,51 @@ class Round<S extends object, F> {
     let lows = low;
     let asleep = sleepers;
     for (let length = 0; ; length += 1) {
+      const came = this.orbits && last.facts.length > 0 ? this.candidate.slice() : undefined;
       apply(last, this.candidate, 0);
       highs ^= last.high;
       lows ^= last.low;
       this.transitions += 1;
-      if (last.facts.length > 0 && !this.blind) this.judgements?.meet(lastTurn, last, this.candidate);
-      this.options.step?.(last, number, this.candidate);
+      this.showStep(lastTurn, last, number, came);
       const before = this.store.count;
       const planned = this.options.merges && length < LONGEST_ROAD ? this.plan(highs, lows, asleep) : undefined;
       if (planned?.only === 'nobody' || (planned?.only && this.allowed(planned.only, true) === 1)) {
         number = this.look(number, last.id);
-        this.options.state?.(number, planned.turns, this.candidate, 0, false);
+        this.show(number, planned.turns, this.candidate, 0, false);
         if (planned.only === 'nobody') return NONE;
         asleep = this.stillAsleep(asleep, planned.only, planned.turns);
         lastTurn = planned.only;
         last = this.onlyWay(planned.only);
         continue;
       }
-      const next = this.store.add(this.pairs, highs, lows);
+      const next = this.store.add(this.candidate, highs, lows);
       if (next === before) this.keep(next, this.look(number, last.id), planned?.cluster, asleep);
-      else this.wake(next, asleep);
+      else this.wake(next, this.asleepThere(next, asleep));
       return next;
     }
+  }
+  /** Who of those asleep in `candidate` they are in the state of its orbit that was kept. */
+  private asleepThere(state: number, asleep: number): number {
+    if (!this.orbits || asleep === NOBODY) return asleep;
+    const { symmetries, group, back, becomes } = this.orbits;
+    const { width } = this.learned.packing;
+    const here = symmetries.canonical(this.candidate, 0).slice();
+    const there = symmetries.canonical(this.store.words, state * width);
+    const nth = (renaming: Renaming): number =>
+      group.findIndex((each) => each.every((to, from) => renaming[from] === to));
+    const on = becomes[nth(here)] as readonly number[];
+    const off = becomes[nth(back[nth(there)] as Renaming)] as readonly number[];
+    let theirs = NOBODY;
+    for (let thread = 0; asleep >> thread !== 0; thread += 1)
+      if ((asleep >> thread) & 1) theirs |= 1 << (off[on[thread] as number] as number);
+    return theirs;
   }
   /** This state is come to again: who slept in it only on the way of before is to be followed after all. */
   private wake(state: number, asleep: number): void {
     const before = this.sleepers[state] as number;
     if ((before & ~asleep) === 0) return;
     this.sleepers[state] = before & asleep;
-    if (state <= this.expanded) this.woken.push(state);
+    if (state <= this.last) this.woken.push(state);
   }
   /**
    * How the state in `candidate` would be expanded, if it is new and somebody is owed a turn in it; and who is the only
@@ -405,7 +499,7 @@ class Round<S extends object, F> {
         readonly only: Turn<F> | 'nobody' | undefined;
       }
     | undefined {
-    if (this.store.has(this.pairs, high, low)) return undefined;
+    if (this.store.has(this.candidate, high, low)) return undefined;
     const turns = this.turnsOf(this.candidate, 0);
     if (!turns.some((turn) => turn.owed)) return undefined;
     const cluster = this.clusterOf(turns, this.candidate, 0);
@@ -498,4 +592,11 @@ class Round<S extends object, F> {
     }
     return found;
   }
+}
+
+/** Does this way lead from one state to the other? */
+function leads(way: Way<unknown>, from: Uint16Array, to: Uint16Array): boolean {
+  const after = from.slice();
+  apply(way, after, 0);
+  return after.every((value, slot) => value === to[slot]);
 }

@@ -2,7 +2,7 @@
  * Interchangeable rows: a canonical form of states, found by signatures and not by trying n! permutations.
  *
  * A class lists members that may be exchanged, each a bundle of names: a process with its buffer, a resource manager.
- * Exchanging two members moves the slots of their rows, and renames what names them: values of `name` kinds, and strings
+ * Exchanging two members moves the slots of their rows, and renames what names them: values of `name` kinds, and words
  * equal to their names inside whole values. The canonical form sorts the members of every class by signature: the values
  * of a member's own slots, then, refined until nothing splits any more, the signatures of those it names and of
  * those that name it (colour refinement). What is equal still is told apart by taking one, whichever. When such members
@@ -22,6 +22,12 @@ export interface Symmetry {
   readonly sorted?: readonly string[];
 }
 
+/** A text in words, with what stands between them: '1 2 job0' is where an iteration is, 'job0->lock' a lock. */
+export const wordsOf = (text: string): string[] => text.match(/ |->|(?:(?! |->).)+/gs) ?? [text];
+
+/** Why members are not interchangeable, naming what tells them apart. */
+export class NotInterchangeable extends Error {}
+
 /** A renaming: for each member, counted over all classes, the member that it becomes. */
 export type Renaming = Int32Array;
 
@@ -31,6 +37,13 @@ interface Naming {
   readonly ordered: boolean;
   /** The value with the names taken out; equal for values that differ in nothing else. */
   readonly rest: number;
+}
+
+/** What takes a renaming back. */
+export function inverse(renaming: Renaming): Renaming {
+  const back = renaming.slice();
+  renaming.forEach((to, from) => (back[to] = from));
+  return back;
 }
 
 export class Symmetries<S extends object, F> {
@@ -61,7 +74,7 @@ export class Symmetries<S extends object, F> {
     this.classes = classes.map((members) => members.map(() => (count += 1) - 1));
     this.names.forEach((names, member) => {
       names.forEach((name, role) => {
-        if (this.memberOf.has(name)) throw new Error(`"${name}" is declared interchangeable twice`);
+        if (this.memberOf.has(name)) throw new NotInterchangeable(`"${name}" is declared interchangeable twice`);
         this.memberOf.set(name, { member, role });
       });
     });
@@ -96,6 +109,24 @@ export class Symmetries<S extends object, F> {
         return renaming;
       }),
     );
+  }
+  /** All renamings, the identity first. @throws when there are more than `most` */
+  group(most: number): Renaming[] {
+    const all = [this.identity()];
+    const seen = new Set([all.join()]);
+    for (const each of all)
+      for (const generator of this.generators) {
+        const next = each.map((member) => generator[member] as number);
+        if (seen.has(next.join())) continue;
+        seen.add(next.join());
+        all.push(next);
+        if (all.length > most) throw new NotInterchangeable(`more than ${most} ways to exchange members`);
+      }
+    return all;
+  }
+  /** The field of this slot, of whatever row: 'locks.readers'. */
+  field(slot: number): string {
+    return this.fieldOf[slot] as string;
   }
   /** The members that trade places, in words. */
   exchanged(renaming: Renaming): string {
@@ -132,6 +163,12 @@ export class Symmetries<S extends object, F> {
     if (known === undefined) return name;
     return (this.names[renaming[known.member] as number] as Member)[known.role] as string;
   }
+  /** The text with every word that is a name replaced. */
+  text(text: string, renaming: Renaming): string {
+    return wordsOf(text)
+      .map((each) => this.name(each, renaming))
+      .join('');
+  }
   /** The state after renaming; the answer is valid until the next call. */
   apply(words: Uint16Array, at: number, renaming: Renaming): Uint16Array {
     for (let slot = 0; slot < this.owner.length; slot += 1)
@@ -140,7 +177,7 @@ export class Symmetries<S extends object, F> {
   }
   /** The value with every name in it replaced. */
   rename(value: unknown, renaming: Renaming, field = ''): unknown {
-    if (typeof value === 'string') return this.name(value, renaming);
+    if (typeof value === 'string') return this.text(value, renaming);
     if (Array.isArray(value)) {
       const list = value.map((each) => this.rename(each, renaming));
       return this.sorted.has(field) ? list.sort(byText) : list;
@@ -246,6 +283,8 @@ export class Symmetries<S extends object, F> {
   }
   private withoutNames(value: unknown, members: number[]): unknown {
     if (typeof value === 'string') {
+      const words = wordsOf(value);
+      if (words.length > 1) return ['words', ...words.map((each) => this.withoutNames(each, members))];
       const known = this.memberOf.get(value);
       if (known === undefined) return value;
       members.push(known.member);
@@ -271,13 +310,14 @@ export class Symmetries<S extends object, F> {
     const [first, ...rest] = members;
     for (const other of rest)
       if (shape(other) !== shape(first as number))
-        throw new Error(
+        throw new NotInterchangeable(
           `${(this.names[first as number] as Member).join('+')} and ${(this.names[other] as Member).join('+')} are not alike: their rows differ`,
         );
   }
 }
 
-const byText = (a: unknown, b: unknown): number => (String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0);
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : canonical(value));
+const byText = (a: unknown, b: unknown): number => (textOf(a) < textOf(b) ? -1 : textOf(a) > textOf(b) ? 1 : 0);
 
 function mixed(a: number, b: number): number {
   let h = Math.imul(a ^ Math.imul(b + 0x9e3779b9, 0x85ebca6b), 0xc2b2ae35);

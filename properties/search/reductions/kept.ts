@@ -1,0 +1,68 @@
+/**
+ * The states that a reduced search keeps: one of each orbit, where members are interchangeable.
+ *
+ * A state is asked for by its canonical form, but what is kept besides is the state itself, and the search goes on from
+ * there: so every schedule is one that the system really takes. Without symmetry the two are the same.
+ */
+import { StateStore } from '../store.ts';
+import type { Symmetries } from './symmetry.ts';
+
+export class Kept<S extends object, F> {
+  private readonly forms: StateStore;
+  private readonly symmetries: Symmetries<S, F> | undefined;
+  private readonly width: number;
+  private originals: Uint16Array;
+  private readonly form: Uint16Array;
+  private readonly pairs: Int32Array;
+
+  constructor(width: number, symmetries: Symmetries<S, F> | undefined) {
+    this.width = width;
+    this.symmetries = symmetries;
+    this.forms = new StateStore(width);
+    this.originals = new Uint16Array(symmetries ? width * 1024 : 0);
+    this.form = new Uint16Array(width);
+    this.pairs = new Int32Array(this.form.buffer);
+  }
+
+  get count(): number {
+    return this.forms.count;
+  }
+  get bytes(): number {
+    return this.forms.bytes + this.originals.byteLength;
+  }
+  /** All states, one after another. */
+  get words(): Uint16Array {
+    return this.symmetries ? this.originals : this.forms.words;
+  }
+
+  /** The number of a state, or of one of its orbit; a new one is `count - 1` afterwards. Its fingerprint is given. */
+  add(candidate: Uint16Array, high: number, low: number): number {
+    const [asked, highs, lows] = this.asked(candidate, high, low);
+    const before = this.forms.count;
+    const state = this.forms.add(asked, highs, lows);
+    if (this.symmetries && this.forms.count > before) {
+      if (this.forms.count * this.width > this.originals.length) {
+        const larger = new Uint16Array(this.originals.length * 2);
+        larger.set(this.originals);
+        this.originals = larger;
+      }
+      this.originals.set(candidate.subarray(0, this.width), state * this.width);
+    }
+    return state;
+  }
+  /** Was this state added, or one of its orbit? */
+  has(candidate: Uint16Array, high: number, low: number): boolean {
+    return this.forms.has(...this.asked(candidate, high, low));
+  }
+
+  private asked(candidate: Uint16Array, high: number, low: number): [Int32Array, number, number] {
+    const { symmetries, form } = this;
+    if (!symmetries) {
+      form.set(candidate);
+      return [this.pairs, high, low];
+    }
+    const { packing } = symmetries.learned;
+    form.set(symmetries.apply(candidate, 0, symmetries.canonical(candidate, 0)));
+    return [this.pairs, packing.fingerprint(form, 'high'), packing.fingerprint(form, 'low')];
+  }
+}
