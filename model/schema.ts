@@ -15,6 +15,8 @@ export interface Kind<T> {
   readonly maybe?: true;
   /** Largest value of an `int`, inclusive; the smallest is 0. */
   readonly max?: number;
+  /** The timeline whose sequence numbers these are: only their distance means anything. */
+  readonly timeline?: string;
   /** Legal values of a `oneOf`. */
   readonly values?: readonly string[];
   /** The table whose entries a `name`, or a constant that is a name, may name. */
@@ -51,6 +53,11 @@ export type Kept<S> = {
 
 export const flag: Kind<boolean> = { kind: 'flag', empty: false };
 export const int = (max: number): Kind<number> => ({ kind: 'int', empty: 0, max });
+/**
+ * A sequence number of this timeline: it goes round after so many numbers, and is compared with others of the timeline
+ * by difference, as `__dma_fence_is_later` does.
+ */
+export const seqno = (timeline: string, numbers: number): Kind<number> => ({ ...int(numbers - 1), timeline });
 export const oneOf = <const V extends readonly string[]>(...values: V): Kind<V[number]> => ({
   kind: 'oneOf',
   empty: values[0] as V[number],

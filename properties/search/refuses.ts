@@ -43,6 +43,13 @@ export function refuses({ circles, storage, edges, reductions, exhausted }: Comb
   return undefined;
 }
 
+/** Why these do not go together with each other, or nothing. */
+export function refusesTogether(reductions: readonly Reduction[]): string | undefined {
+  const other = reductions.find((each) => each !== 'seqno shifting');
+  if (other === undefined || !reductions.includes('seqno shifting')) return undefined;
+  return `no seqno shifting with ${other}: what may happen later is learned with the numbers of the states that are kept, and not with those that they stand for`;
+}
+
 /** Why these do not go together with a search of another kind (with a memory or a schedule of its own), or nothing. */
 export function refusesSearch(reductions: readonly Reduction[]): string | undefined {
   const [reduction] = reductions;

@@ -14,8 +14,9 @@ import { type Finding, Observer } from './observer.ts';
 import { interchangeable } from './reductions/alike.ts';
 import { type Reduced, type ReducedOptions, reduced } from './reductions/reduced.ts';
 import { type Reductions, namesOf, reductionsOf } from './reductions/reductions.ts';
+import { Shifts } from './reductions/shift.ts';
 import { NotInterchangeable, Symmetries } from './reductions/symmetry.ts';
-import { refuses, refusesSearch } from './refuses.ts';
+import { refuses, refusesSearch, refusesTogether } from './refuses.ts';
 import { type BreadthOptions, breadthFirst } from './storage/breadth.ts';
 import type { Found } from './storage/found.ts';
 import { kernelSystem } from './system.ts';
@@ -86,7 +87,8 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   const { maxStates = DEFAULT_MAX_STATES, patient = true, verifyEvery = 0, salt = 0, progress } = options;
   const reductions = reductionsOf(options.reduce ?? false);
   const reduce = namesOf(reductions).length > 0;
-  const together = options.search ? refusesSearch(namesOf(reductions)) : undefined;
+  const together =
+    refusesTogether(namesOf(reductions)) ?? (options.search ? refusesSearch(namesOf(reductions)) : undefined);
   if (together) throw new Error(together);
   const learned = new Learned(kernelSystem(machine), salt);
   const observer = new Observer(machine, learned, props, { verifyEvery, reduce });
@@ -149,7 +151,7 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
 function reducedSearch(
   learned: Learned,
   from: Uint16Array,
-  { partialOrder, merge, sleep, symmetry }: Required<Reductions>,
+  { partialOrder, merge, sleep, symmetry, shift }: Required<Reductions>,
   visitors: Omit<ReducedOptions<Fact, KernelState>, 'clusters' | 'merges' | 'debts'>,
 ): Reduced | undefined {
   const alike = symmetry ? interchangeable(learned, from) : undefined;
@@ -161,6 +163,7 @@ function reducedSearch(
       sleeps: sleep,
       debts: true,
       ...(alike ? { symmetries: new Symmetries(learned, alike) } : {}),
+      ...(shift ? { shifts: new Shifts(learned) } : {}),
     });
   } catch (error) {
     if (alike && error instanceof NotInterchangeable) return undefined;

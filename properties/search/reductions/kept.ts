@@ -1,25 +1,31 @@
 /**
- * The states that a reduced search keeps: one of each orbit, where members are interchangeable.
+ * The states that a reduced search keeps: one of each orbit, where members are interchangeable or numbers shifted.
  *
  * A state is asked for by its canonical form, but what is kept besides is the state itself, and the search goes on from
- * there: so every schedule is one that the system really takes. Without symmetry the two are the same.
+ * there: so every schedule is one that the system really takes. Without forms the two are the same.
  */
 import { StateStore } from '../store.ts';
-import type { Symmetries } from './symmetry.ts';
+import type { Packing } from '../packed.ts';
 
-export class Kept<S extends object, F> {
+/** The canonical form of a state; the answer is valid until the next call. */
+export type FormOf = (words: Uint16Array) => Uint16Array;
+
+export class Kept {
   private readonly forms: StateStore;
-  private readonly symmetries: Symmetries<S, F> | undefined;
+  private readonly formOf: FormOf | undefined;
+  private readonly packing: Packing;
   private readonly width: number;
   private originals: Uint16Array;
   private readonly form: Uint16Array;
   private readonly pairs: Int32Array;
 
-  constructor(width: number, symmetries: Symmetries<S, F> | undefined) {
+  constructor(packing: Packing, formOf: FormOf | undefined) {
+    const { width } = packing;
+    this.packing = packing;
     this.width = width;
-    this.symmetries = symmetries;
+    this.formOf = formOf;
     this.forms = new StateStore(width);
-    this.originals = new Uint16Array(symmetries ? width * 1024 : 0);
+    this.originals = new Uint16Array(formOf ? width * 1024 : 0);
     this.form = new Uint16Array(width);
     this.pairs = new Int32Array(this.form.buffer);
   }
@@ -32,7 +38,7 @@ export class Kept<S extends object, F> {
   }
   /** All states, one after another. */
   get words(): Uint16Array {
-    return this.symmetries ? this.originals : this.forms.words;
+    return this.formOf ? this.originals : this.forms.words;
   }
 
   /** The number of a state, or of one of its orbit; a new one is `count - 1` afterwards. Its fingerprint is given. */
@@ -40,7 +46,7 @@ export class Kept<S extends object, F> {
     const [asked, highs, lows] = this.asked(candidate, high, low);
     const before = this.forms.count;
     const state = this.forms.add(asked, highs, lows);
-    if (this.symmetries && this.forms.count > before) {
+    if (this.formOf && this.forms.count > before) {
       if (this.forms.count * this.width > this.originals.length) {
         const larger = new Uint16Array(this.originals.length * 2);
         larger.set(this.originals);
@@ -56,13 +62,12 @@ export class Kept<S extends object, F> {
   }
 
   private asked(candidate: Uint16Array, high: number, low: number): [Int32Array, number, number] {
-    const { symmetries, form } = this;
-    if (!symmetries) {
+    const { formOf, form, packing } = this;
+    if (!formOf) {
       form.set(candidate);
       return [this.pairs, high, low];
     }
-    const { packing } = symmetries.learned;
-    form.set(symmetries.apply(candidate, 0, symmetries.canonical(candidate, 0)));
+    form.set(formOf(candidate));
     return [this.pairs, packing.fingerprint(form, 'high'), packing.fingerprint(form, 'low')];
   }
 }

@@ -41,8 +41,9 @@ import { enlarged } from '../store.ts';
 import { Clusters } from './cluster.ts';
 import { Equivariance } from './equivariance.ts';
 import { type Judge, Judgements } from './judgements.ts';
-import { Kept } from './kept.ts';
+import { type FormOf, Kept } from './kept.ts';
 import { Knowledge } from './knowledge.ts';
+import type { Shifts } from './shift.ts';
 import { NotInterchangeable, type Renaming, type Symmetries, inverse } from './symmetry.ts';
 
 export interface ReducedOptions<F, S extends object = object> {
@@ -67,6 +68,8 @@ export interface ReducedOptions<F, S extends object = object> {
    * of a state, and of a step with facts, with a number for `schedule` that knows which image it is.
    */
   readonly symmetries?: Symmetries<S, F>;
+  /** Sequence numbers of which only the distance matters; with nothing else, see refuses.ts. */
+  readonly shifts?: Shifts<S, F>;
   /** Circles of debts are looked for: see every one of them. */
   readonly debts: boolean;
   /** Told before the first state of every round: forget what was seen in the round before. */
@@ -120,6 +123,8 @@ export function reduced<S extends object, F>(
   const judgements = options.judge && new Judgements(learned, options.judge);
   const orbits = options.symmetries && orbitsOf(options.symmetries, from);
   const version = (): number => knowledge.version + (judgements?.version ?? 0);
+  if (options.shifts && (options.clusters || options.merges || options.sleeps || options.symmetries))
+    throw new Error('numbers are shifted only where nothing else is left out');
   let sleeps = options.sleeps === true && learned.threads.length <= MOST_SLEEPERS;
   for (let rounds = 1, limit = FIRST_ROUND; ; rounds += 1) {
     const before = version();
@@ -189,7 +194,7 @@ class Round<S extends object, F> {
   private readonly clusters: Clusters<S, F>;
   private readonly orbits: Orbits<S, F> | undefined;
   private readonly images: number;
-  private readonly store: Kept<S, F>;
+  private readonly store: Kept;
   private readonly candidate: Uint16Array;
   // Every state looked at has a number here: where it was come from, and by which way.
   private parents: Int32Array = new Int32Array(1024);
@@ -229,7 +234,7 @@ class Round<S extends object, F> {
     const { width } = learned.packing;
     this.orbits = orbits;
     this.images = orbits?.group.length ?? 1;
-    this.store = new Kept(width, orbits?.symmetries);
+    this.store = new Kept(learned.packing, formOf(orbits?.symmetries, options.shifts));
     this.candidate = new Uint16Array(width);
   }
 
@@ -325,6 +330,7 @@ class Round<S extends object, F> {
   /** Show a state, and its images with what every process can do in them. @throws when it has no images */
   private show(number: number, turns: readonly Turn<F>[], words: Uint16Array, at: number, rests: boolean): void {
     this.options.state?.(number * this.images, turns, words, at, rests);
+    this.options.shifts?.check(words, at, turns);
     if (!this.orbits) return;
     const { symmetries, equivariance, group } = this.orbits;
     equivariance.check(words, at, turns);
@@ -592,6 +598,14 @@ class Round<S extends object, F> {
     }
     return found;
   }
+}
+
+function formOf<S extends object, F>(
+  symmetries: Symmetries<S, F> | undefined,
+  shifts: Shifts<S, F> | undefined,
+): FormOf | undefined {
+  if (symmetries) return (words) => symmetries.apply(words, 0, symmetries.canonical(words, 0));
+  return shifts && ((words) => shifts.form(words));
 }
 
 /** Does this way lead from one state to the other? */

@@ -13,6 +13,8 @@ export interface Reductions {
   readonly sleep?: boolean;
   /** Of states that differ by an exchange of interchangeable members keep one (symmetry.ts). */
   readonly symmetry?: boolean;
+  /** Of states that differ by a shift of a timeline's sequence numbers keep one (shift.ts); with none of the others. */
+  readonly shift?: boolean;
 }
 
 const NAMES: Readonly<Record<keyof Reductions, Reduction>> = {
@@ -20,13 +22,20 @@ const NAMES: Readonly<Record<keyof Reductions, Reduction>> = {
   merge: 'merged steps',
   sleep: 'sleep sets',
   symmetry: 'symmetry',
+  shift: 'seqno shifting',
 };
 
-/** All of them when just told to reduce; of those that are listed, what is listed. */
+/** All that go together when just told to reduce; of those that are listed, what is listed. */
 export const reductionsOf = (reduce: boolean | Reductions): Required<Reductions> => {
   const given = typeof reduce === 'boolean' ? undefined : reduce;
   const is = (name: keyof Reductions): boolean => (given ? given[name] === true : reduce === true);
-  return { partialOrder: is('partialOrder'), merge: is('merge'), sleep: is('sleep'), symmetry: is('symmetry') };
+  return {
+    partialOrder: is('partialOrder'),
+    merge: is('merge'),
+    sleep: is('sleep'),
+    symmetry: is('symmetry'),
+    shift: given?.shift === true,
+  };
 };
 
 /** Those that are switched on, as the field names them. */
