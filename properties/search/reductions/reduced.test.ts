@@ -172,6 +172,11 @@ describe('the reduced search and the full one', () => {
     for (const n of [3, 4, 5]) sameSystem(() => philosophers(n));
     sameSystem(() => towersOfHanoi(4));
   });
+  test('agree on larger classics', { tags: ['long'] }, () => {
+    for (const n of [5, 6, 7]) sameSystem(() => twoPhaseCommit(n), 1_000_000);
+    for (const n of [6, 7, 8]) sameSystem(() => philosophers(n), 1_000_000);
+    sameSystem(() => towersOfHanoi(7), 1_000_000);
+  });
   test('agree on random systems of plain cells', () => {
     fc.assert(
       fc.property(randomSystems, (system) => void sameSystem(() => system, 300)),
