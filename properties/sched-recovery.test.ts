@@ -141,6 +141,9 @@ describe('the timeout handler is on the signalling path (HC-2, C5.5)', () => {
   test('a handler that stops, resets and starts is acquitted, whoever waits meanwhile', () => {
     expect(found(driver(), ['the ring is reset', 'other waits for job0'])).toEqual([]);
   });
+  test('it is, too, when the timeout may strike at any time, in the middle of run_job or of the interrupt', () => {
+    expect(found(driver({ jobs: 1 }), ['the ring is reset'], false)).toEqual([]);
+  });
   test('one that allocates with GFP_KERNEL for a core dump is convicted; with GFP_NOWAIT it is not', () => {
     const dumps = (gfp: 'GFP_KERNEL' | 'GFP_NOWAIT'): Kernel =>
       driver({ timedout_job: recovers(kmalloc(gfp, 'coredump')), jobs: 1 });
@@ -205,6 +208,9 @@ describe('who times out, and who is freed (C5.2, C5.3, C5.10)', () => {
   test('a handler that frees the job itself says RESET; with NO_HANG it would be freed twice', () => {
     expect(found(frees_itself('RESET'))).toEqual([]);
     expect(found(frees_itself('NO_HANG'))).toEqual(['api-contract (C5.3)']);
+  });
+  test('… and it is convicted when the timeout is shorter than run_job: only drm_sched_stop waits for that', () => {
+    expect(found(frees_itself('RESET'), [], false)).toContain('api-contract (S-C4)');
   });
   test('running the jobs again is acquitted as long as that allocates nothing (HC-6)', () => {
     const again = (gfp: 'never' | 'GFP_KERNEL'): Kernel =>

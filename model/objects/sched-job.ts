@@ -204,6 +204,8 @@ export const push_job = instruction('push_job', (job: string) => ({ job }), {
     const late = older.find((each) => jobRow(kernel, each).life === 'armed');
     if (late !== undefined)
       misuse(kernel, me, 'C2.6', `${me} pushes ${job} before ${late}, which was armed before it (S-C5)`);
+    if (entity.rq?.sched !== row.sched)
+      misuse(kernel, me, 'C2.6', `${job} was armed for ${row.sched}, and ${row.entity} has moved since`);
     entity.job_queue = [...entity.job_queue, job];
     row.life = 'queued';
     for (const fence of [scheduled(job), job]) passPromise(kernel, fence, row.sched);
@@ -227,9 +229,13 @@ export const drm_sched_job_cleanup = instruction('drm_sched_job_cleanup', (job: 
       misuse(kernel, me, 'S-C4', `${me} frees ${job} a second time`);
       return;
     }
-    if (life === 'armed') misuse(kernel, me, 'C2.7', `${me} drops ${job} between arm and push`);
-    else if (life !== 'init' && pending(kernel, job))
+    if (life === 'armed') {
+      misuse(kernel, me, 'C2.7', `${me} drops ${job} between arm and push`);
+      forgetJob(kernel, job);
+    } else if (life !== 'init' && life !== 'done') {
       misuse(kernel, me, 'S-C4', `${me} frees ${job} before it is finished`);
+      return; // whatever still uses its memory goes on as if it were there
+    }
     clear(kernel, job);
     note(kernel, me, { kind: 'jobFreed', job });
   },

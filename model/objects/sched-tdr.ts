@@ -228,9 +228,10 @@ const parent_set = instruction('parent_set', (job: string, parent: string) => ({
 export const drm_sched_increase_karma = instruction('drm_sched_increase_karma', (job: string) => ({ job }), {
   text: ({ job }) => `drm_sched_increase_karma(${job})`,
   touches: ({ job }) => [['sched_jobs', job]],
-  run: (kernel, _me, { job }) => {
+  run: (kernel, me, { job }) => {
     const row = jobRow(kernel, job);
-    if (row.s_priority === 'KERNEL') return;
+    if (row.sched === '') misuse(kernel, me, 'C5.9', `${me} blames ${job}, which is ${row.life}`);
+    if (row.sched === '' || row.s_priority === 'KERNEL') return;
     const { hang_limit, entities } = schedulerRow(kernel, row.sched);
     row.karma = Math.min(row.karma + 1, hang_limit + 1); // more than too much is not counted
     if (row.karma > hang_limit && entities.includes(row.entity)) entityRow(kernel, row.entity).guilty = true;

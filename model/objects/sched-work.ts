@@ -219,13 +219,13 @@ function beginsJob(kernel: KernelState, me: string, sched: string, entity: strin
 /** What run_job returned: a fence, NULL, or an error; the scheduled fence signals. Ret '1' when there is a fence (C3.10). */
 const drm_sched_fence_scheduled = instruction(
   'drm_sched_fence_scheduled',
-  (job: string, parent: string) => ({ job, parent }),
+  (sched: string, job: string, parent: string) => ({ sched, job, parent }),
   {
     text: ({ job, parent }) => `drm_sched_fence_scheduled(${job}, ${parent})`,
-    run: (kernel, me, { job, parent }) => {
+    run: (kernel, me, { sched, job, parent }) => {
       const isFence = setsParent(kernel, me, job, parent);
       // The entity is idle, though the work is not over: who kills the entity goes on, who stops the scheduler waits.
-      schedulerRow(kernel, jobRow(kernel, job).sched).running = 'run_job';
+      schedulerRow(kernel, sched).running = 'run_job';
       answering(kernel, me, isFence ? '1' : '0', () => signalFence(kernel, me, scheduled(job)));
     },
   },
@@ -311,7 +311,7 @@ export const schedWork: KernelObject = {
     drm_sched_run_job: [
       call_hook('$hook'),
       set('parent', 'ret'),
-      drm_sched_fence_scheduled('$job', '$parent'),
+      drm_sched_fence_scheduled('$sched', '$job', '$parent'),
       quietly_if_ret('1', [watch('0'), return_('0')]),
       drm_sched_job_ends('$job', '$parent', '0'),
     ],
