@@ -237,16 +237,6 @@ export const drm_sched_increase_karma = instruction('drm_sched_increase_karma', 
     if (row.karma > hang_limit && entities.includes(row.entity)) entityRow(kernel, row.entity).guilty = true;
   },
 });
-/** Does its hardware fence say that the job is over? ret '1' or '0': what a handler must look at first (C5.10). */
-export const drm_sched_job_is_signaled = instruction('drm_sched_job_is_signaled', (job: string) => ({ job }), {
-  text: ({ job }) => `drm_sched_job_is_signaled(${job})`,
-  touches: ({ job }) => [['sched_jobs', job]],
-  run: (kernel, me, { job }) => {
-    const { parent } = jobRow(kernel, job);
-    returns(kernel, me, !pending(kernel, job) || (parent !== '' && !pending(kernel, parent)) ? '1' : '0');
-  },
-});
-
 export const schedTdr: KernelObject = {
   ops: [
     takes_timed_out,
@@ -261,7 +251,6 @@ export const schedTdr: KernelObject = {
     drm_sched_resubmit_jobs,
     parent_set,
     drm_sched_increase_karma,
-    drm_sched_job_is_signaled,
   ],
   routines: {
     drm_sched_job_timedout: [

@@ -10,92 +10,19 @@ import {
   type KernelObject,
   type KernelState,
   type ThreadSpec,
-  type Wait,
   instruction,
   note,
   pushCall,
   returns,
 } from '../machine.ts';
-import { missing } from './fence-container.ts';
 import { addCallback, dma_fence_add_callback } from './fence-callback.ts';
 import { call_hook } from './fence-lock.ts';
 import { answering } from './fence-signal.ts';
-import { contextOf, fenceRow, owed, pending, signalFence } from './fence.ts';
+import { contextOf, fenceRow, pending, signalFence } from './fence.ts';
 import { forever, quietly_if_ret, return_, set } from './flow.ts';
-import { PRIORITIES, cancelTimeout, entityRow, jobOf, jobRow, scheduled, schedulerRow, startTimeout } from './sched.ts';
+import { cancelTimeout, entityRow, jobOf, jobRow, scheduled, schedulerRow, startTimeout } from './sched.ts';
 import { followParent, forgetJob } from './sched-job.ts';
-
-const isReady = (kernel: KernelState, entity: string): boolean => {
-  const { job_queue, dependency } = entityRow(kernel, entity);
-  return job_queue.length > 0 && dependency === '';
-};
-const firstJob = (kernel: KernelState, entity: string): string => entityRow(kernel, entity).job_queue[0] as string;
-/** A job of more credits than there are counts as all of them, so that it runs at all (C3.3). */
-const creditsOf = (kernel: KernelState, sched: string, job: string): number =>
-  Math.min(jobRow(kernel, job).credits, schedulerRow(kernel, sched).credit_limit);
-const fits = (kernel: KernelState, sched: string, entity: string): boolean => {
-  const { credit_count, credit_limit } = schedulerRow(kernel, sched);
-  return credit_count + creditsOf(kernel, sched, firstJob(kernel, entity)) <= credit_limit;
-};
-
-/**
- * The entities that may be next, by the rules one at most; or the one that is next and lacks credits. That one ends the
- * search, so a large job is not starved by small ones, or by lower priorities (C3.2, C3.3).
- */
-function selection(kernel: KernelState, sched: string): { picks: readonly string[]; lacking?: string } {
-  const { policy, entities, submitted, current_entity } = schedulerRow(kernel, sched);
-  const ready = entities.filter((entity) => isReady(kernel, entity));
-  if (policy === 'fair') {
-    const picks = ready.filter((entity) => fits(kernel, sched, entity));
-    return picks.length > 0 || ready[0] === undefined ? { picks } : { picks, lacking: ready[0] };
-  }
-  for (const priority of PRIORITIES) {
-    const here = (entity: string): boolean => entityRow(kernel, entity).rq?.priority === priority;
-    const among = ready.filter(here);
-    if (among.length === 0) continue;
-    const all = entities.filter(here);
-    const from = all.indexOf(current_entity[priority] ?? '') + 1;
-    const turn = (entity: string): number => (all.indexOf(entity) - from + all.length) % all.length;
-    const age = (entity: string): number => submitted.indexOf(firstJob(kernel, entity));
-    const place = policy === 'rr' ? turn : age;
-    const first = among.reduce((best, entity) => (place(entity) < place(best) ? entity : best));
-    return fits(kernel, sched, first) ? { picks: [first] } : { picks: [], lacking: first };
-  }
-  return { picks: [] };
-}
-const toFree = (kernel: KernelState, sched: string): boolean => {
-  const first = schedulerRow(kernel, sched).pending_list[0];
-  return first !== undefined && !pending(kernel, first);
-};
-
-/** Why neither work has anything to do: nobody asks for it, or somebody must act first. */
-function workWait(kernel: KernelState, sched: string): Wait | undefined {
-  const { pause_submit, entities, pending_list, torn_down } = schedulerRow(kernel, sched);
-  if (torn_down) return { on: 'work', object: sched, owedBy: [], because: `${sched} is torn down`, idle: true };
-  const queued = entities.filter((entity) => entityRow(kernel, entity).job_queue.length > 0);
-  const frees = toFree(kernel, sched);
-  if (queued.length === 0 && !frees)
-    return { on: 'work', object: sched, owedBy: [], because: `${sched} has no job`, idle: true };
-  if (pause_submit !== null)
-    return { on: 'scheduler', object: sched, owedBy: [pause_submit], because: `${pause_submit} has stopped ${sched}` };
-  if (frees) return undefined;
-  const { picks, lacking } = selection(kernel, sched);
-  if (picks.length > 0) return undefined;
-  if (lacking === undefined) {
-    const dependencies = queued.map((entity) => entityRow(kernel, entity).dependency);
-    const open = dependencies.flatMap((fence) => (pending(kernel, fence) ? missing(kernel, fence) : [fence]));
-    return owed(kernel, dependencies.join(' | '), [...new Set(open)], { any: true });
-  }
-  const holders = pending_list.filter((job) => pending(kernel, job));
-  const debtors = holders.map((job) => fenceRow(kernel, job).promisedBy).filter((by) => by !== null);
-  return {
-    on: 'credits',
-    object: `credits of ${sched}`,
-    owedBy: [...new Set(debtors)].sort(),
-    any: true,
-    because: `${holders.join(', ') || 'nobody'} holds the credits of ${sched} that ${firstJob(kernel, lacking)} needs`,
-  };
-}
+import { firstJob, selection, toFree, workWait } from './sched-select.ts';
 
 /** One round of the queue: free_job for the first pending job, or run_job for the first job of an entity (C3.1..C3.8). */
 export const drm_sched_submit_work = instruction('drm_sched_submit_work', (sched: string) => ({ sched }), {
@@ -116,7 +43,10 @@ export const drm_sched_submit_work = instruction('drm_sched_submit_work', (sched
     }
     const { picks } = selection(kernel, sched);
     const entity = picks.find((each) => outcome === `run_job of ${each}`) ?? (picks[0] as string);
-    schedulerRow(kernel, sched).running = entity;
+    const row = schedulerRow(kernel, sched);
+    const { rq } = entityRow(kernel, entity);
+    row.running = entity;
+    if (row.policy === 'rr' && rq) row.current_entity = { ...row.current_entity, [rq.priority]: entity };
     popsJob(kernel, me, sched, entity);
   },
 });
@@ -203,7 +133,6 @@ function beginsJob(kernel: KernelState, me: string, sched: string, entity: strin
   from.last_scheduled = job;
   from.job_queue = from.job_queue.slice(1);
   to.submitted = to.submitted.filter((each) => each !== job);
-  if (to.policy === 'rr' && from.rq) to.current_entity = { ...to.current_entity, [from.rq.priority]: entity };
   if (row.credits > to.credit_limit) {
     note(kernel, me, { kind: 'misuse', rule: 'C3.3', what: `${job} wants more credits than ${sched} has` });
     row.credits = to.credit_limit;

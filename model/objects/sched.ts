@@ -35,7 +35,7 @@ const fields = {
     work_tdr: fixedName('timers'),
     /** Entities on the run queues, in the order in which they came. */
     entities: whole<readonly string[]>([]),
-    /** With 'rr', the entity that was last served, by priority. */
+    /** With 'rr', the entity whose turn it was last, by priority. */
     current_entity: whole<Readonly<Record<string, string>>>({}),
     /** With 'fifo', the queued jobs of all entities in the order of their submission. */
     submitted: whole<readonly string[]>([]),
