@@ -1,8 +1,8 @@
 /**
  * A scheduler on paper, for the fuzz of the object: written from the rules (C2..C7, C9) and not from the object.
  *
- * It has clocks where the object has lists, sums where it has counters, and knows no callbacks. What cannot be played, for
- * it would hang the caller or give the name of a live job to another one, it calls impossible.
+ * It has clocks where the object has lists, sums where it has counters, and knows no callbacks. What would hang the
+ * caller, or is another object's business, it calls impossible.
  */
 import { type Priority, PRIORITIES } from './objects/index.ts';
 
@@ -50,12 +50,18 @@ export interface Command {
   readonly luck: number;
 }
 
+/** A fence as it was when somebody came to depend on it: its name may begin a new life, which is none of his business. */
+interface Dependency {
+  fence: string;
+  born: number;
+  timeline: string;
+}
 interface Job {
   entity: string;
   sched: string;
   priority: Priority;
   credits: number;
-  deps: string[];
+  deps: Dependency[];
   looked: number;
   armedAt: number;
   pushedAt: number;
@@ -75,7 +81,7 @@ interface Entity {
   wants: Priority;
   rq: { sched: string; priority: Priority };
   queue: string[];
-  waitsFor: { fence: string; scheduled: boolean } | null;
+  waitsFor: { on: Dependency; scheduled: boolean } | null;
   /** The last job that left the queue, unless it is finished. */
   last: string | null;
   killed: string[];
@@ -116,6 +122,7 @@ export class Paper {
     scheds.map((sched) => [sched, { pending: [], hw: [], turn: {}, paused: false, gone: false }]),
   );
   readonly others: Record<string, boolean> = { x: false, y: false };
+  readonly begunAt: Record<string, number> = { x: 0, y: 0 };
   /** Rules that the last command broke, and jobs that it ran and freed. */
   broken: string[] = [];
   ran: string[] = [];
@@ -157,6 +164,13 @@ export class Paper {
     if (!job) return this.others[fence] === true;
     return job.life !== 'none' && job.life !== 'init' && !job[what];
   }
+  bornAt(fence: string): number {
+    return this.jobs[fence]?.armedAt ?? (this.begunAt[fence] as number);
+  }
+  /** Is it still the same fence, and still to come? */
+  still({ fence, born }: Dependency, what: 'scheduled' | 'finished' = 'finished'): boolean {
+    return this.bornAt(fence) === born && this.open(fence, what);
+  }
   inUse(sched: string): number {
     return jobs.reduce(
       (sum, name) => sum + (this.job(name).holds && this.job(name).sched === sched ? this.job(name).credits : 0),
@@ -175,7 +189,7 @@ export class Paper {
   }
   asleep(name: string): boolean {
     const { waitsFor } = this.entity(name);
-    return waitsFor !== null && this.open(waitsFor.fence, waitsFor.scheduled ? 'scheduled' : 'finished');
+    return waitsFor !== null && this.still(waitsFor.on, waitsFor.scheduled ? 'scheduled' : 'finished');
   }
   /** C3.2, C3.3: who may be next. */
   next(sched: string): string[] {
@@ -225,22 +239,14 @@ export class Paper {
   possible(command: Command): boolean {
     const { what, job: name, entity, sched, fence } = command;
     const job = this.job(name);
-    const free = (dep: string): boolean =>
-      !jobs.some((each) => this.job(each).life !== 'none' && this.job(each).deps.includes(dep)) &&
-      !entities.some((each) => this.entity(each).waitsFor?.fence === dep);
     switch (what) {
       case 'init':
-        return (
-          job.life === 'none' &&
-          free(name) &&
-          !this.entity(entity).stopped &&
-          !this.sched(this.entity(entity).rq.sched).gone
-        );
+        return job.life === 'none' && !this.entity(entity).stopped && !this.sched(this.entity(entity).rq.sched).gone;
       case 'depend':
         return (
           job.life === 'init' &&
           fence !== name &&
-          (fence in this.others || !['none', 'init'].includes(this.job(fence).life))
+          (fence in this.others ? this.begunAt[fence] !== 0 : !['none', 'init'].includes(this.job(fence).life))
         );
       case 'drop':
         return job.life === 'init';
@@ -271,7 +277,7 @@ export class Paper {
       case 'modify':
         return true;
       case 'begin':
-        return !(this.others[fence] ?? true) && free(fence);
+        return !(this.others[fence] ?? true);
       case 'signal':
         return this.others[fence] === true;
       case 'fini':
@@ -335,6 +341,7 @@ export class Paper {
         break;
       case 'begin':
         this.others[fence] = true;
+        this.begunAt[fence] = this.clock;
         break;
       case 'signal':
         this.others[fence] = false;
@@ -373,12 +380,13 @@ export class Paper {
   }
   /** C2.2: one fence a timeline, the later one. */
   depends(job: Job, fence: string): void {
-    const timeline = (each: string): string => this.jobs[each]?.entity ?? each;
-    const at = job.deps.findIndex((each) => timeline(each) === timeline(fence));
+    const added = { fence, born: this.bornAt(fence), timeline: this.jobs[fence]?.entity ?? fence };
+    const same = (each: Dependency): boolean =>
+      each.timeline === added.timeline && each.born === this.bornAt(each.fence);
+    const at = job.deps.findIndex(same);
     const entry = job.deps[at];
-    if (entry === undefined) job.deps.push(fence);
-    else if (!this.open(entry) || (fence in this.jobs && this.job(fence).armedAt > this.job(entry).armedAt))
-      job.deps[at] = fence;
+    if (entry === undefined) job.deps.push(added);
+    else if (!this.still(entry) || added.born > entry.born) job.deps[at] = added;
   }
   /** C2.4, C6.5: an entity with nothing on the way goes to the least loaded scheduler, with the priority that it wants. */
   arms(job: Job): void {
@@ -408,23 +416,21 @@ export class Paper {
     this.sched(sched).turn[entity.rq.priority] = name;
     entity.waitsFor = null;
     while (job.looked < job.deps.length) {
-      const dep = job.deps[job.looked] as string;
+      const dep = job.deps[job.looked] as Dependency;
       job.looked += 1;
-      const other = this.jobs[dep];
-      if (other?.entity === name) continue;
-      const pipelined = other !== undefined && other.sched === sched && other.error === null && other.life !== 'none';
-      if (!this.open(dep, pipelined ? 'scheduled' : 'finished')) continue;
-      entity.waitsFor = { fence: dep, scheduled: pipelined };
+      if (dep.timeline === name) continue;
+      const other = this.jobs[dep.fence];
+      const pipelined = other !== undefined && other.sched === sched && other.error === null;
+      if (!this.still(dep, pipelined ? 'scheduled' : 'finished')) continue;
+      entity.waitsFor = { on: dep, scheduled: pipelined };
       return;
     }
     // S-C7: whatever it depends on is over, or on the same ring before it.
-    for (const dep of job.deps)
-      if (
-        this.open(dep) &&
-        this.jobs[dep]?.entity !== name &&
-        !(this.jobs[dep]?.sched === sched && this.jobs[dep]?.scheduled)
-      )
-        throw new Error(`${first} runs before ${dep}`);
+    for (const dep of job.deps) {
+      const other = this.jobs[dep.fence];
+      const before = dep.timeline === name || (other?.sched === sched && other.scheduled);
+      if (this.still(dep) && !before) throw new Error(`${first} runs before ${dep.fence}`);
+    }
     if (job.credits > (SCHEDS[sched] as number)) {
       this.broken.push('C3.3');
       job.credits = SCHEDS[sched] as number;
@@ -503,7 +509,7 @@ export class Paper {
   killedReady(name: string): boolean {
     const { killed, last } = this.entity(name);
     const [first] = killed;
-    return first !== undefined && ![last, ...this.job(first).deps].some((fence) => fence !== null && this.open(fence));
+    return first !== undefined && last === null && !this.job(first).deps.some((dep) => this.still(dep));
   }
   /** C7.1, C7.2: from the last to the first. */
   ends(sched: string): void {

@@ -94,7 +94,7 @@ function wrongStep(after: KernelState, facts: readonly Fact[]): string[] {
 const MOST_STATES = 500_000;
 /** Every state within reach: how many, what is wrong with them, what happened, and how they end. */
 function everywhere(of: Booted, patient = true) {
-  const learned = new Learned<KernelState, Fact>(kernelSystem(of.machine));
+  const learned = new Learned<KernelState>(kernelSystem(of.machine));
   const wrong = new Set<string>();
   const saw = new Set<string>();
   const ends = new Set<string>();

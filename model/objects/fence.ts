@@ -94,12 +94,15 @@ export const dma_fence_init = instruction('dma_fence_init', (fence: string, by: 
     initialise(kernel, fence, by);
   },
 });
-/** In a slot of a reservation: a fence that has signalled, whose name has begun a new life since. */
+/** In a reservation, or among a job's dependencies: a fence that has signalled, whose name has begun a new life since. */
 export const PAST = '';
 function forget(kernel: KernelState, fence: string): void {
   for (const row of Object.values(kernel.resvs))
     if (row.fences.some((slot) => slot.fence === fence))
       row.fences = row.fences.map((slot) => (slot.fence === fence ? { ...slot, fence: PAST } : slot));
+  for (const row of Object.values(kernel.sched_jobs))
+    if (row.dependencies.includes(fence))
+      row.dependencies = row.dependencies.map((each) => (each === fence ? PAST : each));
 }
 export function initialise(kernel: KernelState, fence: string, by: string | null): void {
   if (fenceRow(kernel, fence).signaled) forget(kernel, fence);

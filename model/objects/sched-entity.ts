@@ -19,7 +19,7 @@ import {
 import { might_sleep } from './context.ts';
 import { armFirst, dma_fence_remove_callback, removeCallback } from './fence-callback.ts';
 import { call_hook } from './fence-lock.ts';
-import { fencesWait, passPromise, pending, signalFence } from './fence.ts';
+import { PAST, fencesWait, passPromise, pending, signalFence } from './fence.ts';
 import { forever } from './flow.ts';
 import { type Priority, entityRow, jobOf, jobRow, scheduled, schedulerRow } from './sched.ts';
 import { leaveRq } from './sched-job.ts';
@@ -119,9 +119,8 @@ function behind(kernel: KernelState, entity: string): string[] {
   const { killed, last_scheduled } = entityRow(kernel, entity);
   const { dependencies } = jobRow(kernel, killed[0] as string);
   const before = last_scheduled === '' ? [] : [last_scheduled];
-  return [...before, ...dependencies.map((fence) => jobOf(kernel, fence) ?? fence)].filter((fence) =>
-    pending(kernel, fence),
-  );
+  const of = dependencies.flatMap((fence) => (fence === PAST ? [] : [jobOf(kernel, fence) ?? fence]));
+  return [...before, ...of].filter((fence) => pending(kernel, fence));
 }
 const kill_jobs_work = instruction('kill_jobs_work', (entity: string) => ({ entity }), {
   text: ({ entity }) => `drm_sched_entity_kill_jobs_work(${entity})`,

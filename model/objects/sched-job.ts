@@ -6,7 +6,7 @@
  */
 import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { holds } from './context.ts';
-import { contextOf, fenceRow, initialise, passPromise, pending, seqnoOf } from './fence.ts';
+import { PAST, contextOf, fenceRow, initialise, passPromise, pending, seqnoOf } from './fence.ts';
 import { quietly_if_ret } from './flow.ts';
 import { type Gfp } from './gfp.ts';
 import { kmalloc } from './memory.ts';
@@ -67,7 +67,9 @@ export const drm_sched_job_init = (job: string, entity: string, credits = 1, gfp
 /** Of two fences of one timeline only the later one is kept; true when the fence found a place that way (C2.2). */
 function deduplicated(kernel: KernelState, job: string, fence: string): boolean {
   const row = jobRow(kernel, job);
-  const at = row.dependencies.findIndex((each) => contextOf(kernel, each) === contextOf(kernel, fence));
+  const at = row.dependencies.findIndex(
+    (each) => each !== PAST && contextOf(kernel, each) === contextOf(kernel, fence),
+  );
   const entry = row.dependencies[at];
   if (entry === undefined) return false;
   if (!pending(kernel, entry) || seqnoOf(kernel, fence) > seqnoOf(kernel, entry))
@@ -93,6 +95,9 @@ const dependency_known = instruction(
       if (resv !== '' && !holds(kernel, me, resv))
         misuse(kernel, me, 'C2.3', `${me} collects the fences of ${resv} without its lock`);
       const all = resv === '' ? fences.filter((fence) => fence !== 'NULL') : pendingFences(kernel, resv, usage);
+      for (const fence of all)
+        if (!fenceRow(kernel, fence).initialised)
+          misuse(kernel, me, 'F-3', `${me} lets ${job} depend on ${fence} before dma_fence_init`);
       const fresh = all.filter((fence) => !deduplicated(kernel, job, fence));
       returns(kernel, me, fresh.length === 0 ? '0' : 'more');
     },

@@ -18,7 +18,7 @@ import {
 import { addCallback, dma_fence_add_callback } from './fence-callback.ts';
 import { call_hook } from './fence-lock.ts';
 import { answering } from './fence-signal.ts';
-import { contextOf, fenceRow, pending, signalFence } from './fence.ts';
+import { PAST, contextOf, fenceRow, pending, signalFence } from './fence.ts';
 import { forever, quietly_if_ret, return_, set } from './flow.ts';
 import { cancelTimeout, entityRow, jobOf, jobRow, scheduled, schedulerRow, startTimeout } from './sched.ts';
 import { followParent, forgetJob } from './sched-job.ts';
@@ -42,7 +42,7 @@ export const drm_sched_submit_work = instruction('drm_sched_submit_work', (sched
       return;
     }
     const { picks } = selection(kernel, sched);
-    const entity = picks.find((each) => outcome === `run_job of ${each}`) ?? (picks[0] as string);
+    const entity = (picks.find((each) => outcome === `run_job of ${each}`) ?? picks[0]) as string;
     const row = schedulerRow(kernel, sched);
     const { rq } = entityRow(kernel, entity);
     row.running = entity;
@@ -83,7 +83,7 @@ function popsJob(kernel: KernelState, me: string, sched: string, entity: string)
     const fence = row.dependencies[row.last_dependency];
     if (fence === undefined) break;
     row.last_dependency += 1;
-    if (waitsFor(kernel, me, sched, entity, fence)) return;
+    if (fence !== PAST && waitsFor(kernel, me, sched, entity, fence)) return;
   }
   const { prepare_job } = schedulerRow(kernel, sched);
   if (prepare_job === '') beginsJob(kernel, me, sched, entity);

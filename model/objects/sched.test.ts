@@ -203,6 +203,17 @@ describe('dependencies (C3.5)', () => {
     expect(at.kernel.fences['x']?.enabled).toBe(true);
     expect(at.because('sched')).toBe('test has yet to signal x');
   });
+  test('a fence that is over stays so for who depends on it, though its name begins a new life', () => {
+    const runs = (between: Block): boolean => {
+      const lines = [dma_fence_init('x'), drm_sched_job_init('a', 'entity'), drm_sched_job_add_dependency('a', 'x')];
+      const last = [between, drm_sched_job_arm('a'), drm_sched_entity_push_job('a')];
+      const at = schedStage({ jobs: two, objects: { fences: { x: {} } } }, [lines, last]);
+      at.calm();
+      return at.has(scheduled('a'));
+    };
+    expect(runs([])).toBe(false);
+    expect(runs([dma_fence_signal('x'), dma_fence_init('x')])).toBe(true);
+  });
   test('prepare_job may name further fences until it says NULL', () => {
     const prepares = {
       objects: { fences: { vmid: {} } },
