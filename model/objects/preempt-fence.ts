@@ -2,7 +2,7 @@
  * Preemption fences: a dma-fence that stands for queues that run for ever (drivers/gpu/drm/xe/xe_preempt_fence.c,
  * drivers/gpu/drm/amd/amdgpu/amdgpu_amdkfd_fence.c; P-1..P-7, E1, E4).
  *
- * It never signals by itself. Whoever waits for it arms it, and to be armed means: the hardware is asked to preempt every
+ * It never signals by itself. Whoever waits for it asks for it, and to be asked means: the firmware shall preempt every
  * queue that the fence stands for, and a work item is queued that waits for the answers and signals. Then others run: a
  * worker of the design brings memory back, arms a new fence and maps the queues again. A new fence is made in two steps,
  * because one may fail and allocate and the other may not: `create` before anything is published or given up, `arm` when

@@ -143,8 +143,8 @@ function plays(kernel: KernelState, [call]: Command): string {
   const { facts, choice } = follow(booted.machine, kernel, call === 'acknowledge' ? 'tlb' : 'task', false);
   if (!choice) throw new Error(`cannot ${call}: ${JSON.stringify(opens(booted.machine, kernel)['tlb'])}`);
   const all = [...facts];
-  while (call !== 'acknowledge' && !all.some((fact) => fact.kind === 'returned' && fact.to === 'user'))
-    all.push(...follow(booted.machine, kernel, 'task', false).facts);
+  const returned = (): boolean => all.some((fact) => fact.kind === 'returned' && fact.to === 'user');
+  if (call !== 'acknowledge') while (!returned()) all.push(...follow(booted.machine, kernel, 'task', false).facts);
   return said(all);
 }
 /** Play these on both; how many were possible. @throws on the first difference. */
