@@ -66,6 +66,8 @@ describe('another way to search says the same', () => {
     const { status, said } = await check(...ONE, '--reduce');
     expect(status).toBe(0);
     expect(Number(/([\d,]+) states/.exec(said)?.[1])).toBeLessThan(400);
+    const merged = await check(...ONE, '--reduce', 'merge');
+    expect([merged.status, merged.said]).toEqual([0, expect.stringMatching(/nothing found, as expected/)]);
   });
 });
 
@@ -150,6 +152,9 @@ describe('what does not go together is refused by name, in one line', () => {
     expect(warned).toMatch(says);
   };
   test('reductions with another storage', () => refused([...ONE, '--reduce', '--storage', 'tree'], /--reduce: .*full/));
+  test('a reduction that is none', () => refused([...ONE, '--reduce', 'half'], /"half".*partial-order, merge, sleep/));
+  test('reductions that spoil each other', () =>
+    refused([...ONE, '--reduce', 'merge,shift'], /no seqno shifting with/));
   test('the corpus with depth first', () => refused([...ONE, '--save', '--order', 'depth'], /--save: .*shortest/));
   test('a checkpoint of two settings', () => refused(['canary-abba', '--checkpoint', 'x'], /one setting.* are 2/));
   test('a checkpoint of depth first', () =>
@@ -157,7 +162,8 @@ describe('what does not go together is refused by name, in one line', () => {
   test('an audit of a few bits', () =>
     refused([...ONE, '--audit', '--storage', 'bits'], /--audit: .*nothing to repeat/));
   test('an estimate with a storage', () => refused([...ONE, '--estimate', '--storage', 'tree'], /--estimate: /));
-  test('a storage that is none', () => refused([...ONE, '--storage', 'paper'], /full, packed, fingerprints, tree, bits/));
+  test('a storage that is none', () =>
+    refused([...ONE, '--storage', 'paper'], /full, packed, fingerprints, tree, bits/));
   test('a size that is none', () => refused([...ONE, '--memory', 'much'], /500M or 2G/));
   test('a damaged checkpoint', async () => {
     const path = join(room, 'damaged');

@@ -4,6 +4,8 @@
  */
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
+import { refusesTogether } from '../properties/search/refuses.ts';
+import { type Reductions, namesOf, reductionsOf } from '../properties/search/reductions/reductions.ts';
 import { type How, ORDERS } from '../properties/search/storage/how.ts';
 import { MODES, type Mode } from '../properties/search/storage/seen.ts';
 import { refusal } from './refusal.ts';
@@ -12,12 +14,28 @@ export interface SearchOptions {
   readonly storage: Mode;
   readonly order: How['order'];
   readonly memory?: number;
-  readonly reduce: boolean;
+  readonly reduce: boolean | Reductions;
   readonly checkpoint?: string;
   readonly audit: boolean;
   readonly spin?: true | string;
   readonly estimate: boolean;
   readonly schedules: boolean;
+}
+
+/** What a search may leave out, as it is called on the command line. */
+const KINDS: Readonly<Record<string, keyof Reductions>> = {
+  'partial-order': 'partialOrder',
+  merge: 'merge',
+  sleep: 'sleep',
+  symmetry: 'symmetry',
+  shift: 'shift',
+};
+function reductions(text: string | true): true | Reductions {
+  if (text === true) return true;
+  const kinds = text.split(',').map((each) => each.trim());
+  const odd = kinds.find((kind) => !Object.hasOwn(KINDS, kind));
+  if (odd !== undefined) throw new InvalidArgumentError(`"${odd}" is none of: ${Object.keys(KINDS).join(', ')}`);
+  return Object.fromEntries(kinds.map((kind) => [KINDS[kind], true]));
 }
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
@@ -48,9 +66,13 @@ export function addSearchOptions(command: Command): Command {
       new Option('--memory <size>', 'stop when the search of a setting would hold more than this').argParser(bytes),
     )
     .addOption(
-      new Option('--reduce', 'leave out orders of independent steps: the same verdicts from fewer states').default(
-        false,
-      ),
+      new Option(
+        '--reduce [kinds]',
+        `search fewer states with the same verdicts, by some of: ${Object.keys(KINDS).join(', ')} (without a list: all but the last)`,
+      )
+        .argParser(reductions)
+        .preset(true)
+        .default(false),
     )
     .addOption(
       new Option('--checkpoint <file>', 'write the search of one setting to a file now and then, and go on from it'),
@@ -81,9 +103,11 @@ export function refuseCombinations(
   const no = (what: string, because: string): never => {
     throw refusal(`${what}: ${because}`);
   };
-  if (saves && (!plain || reduce || schedules || estimate))
+  if (saves && (!plain || reduce !== false || schedules || estimate))
     no('--save', 'the corpus keeps shortest counterexamples and exact counts, which take full states, breadth first');
-  if (reduce && (!plain || memory !== undefined || checkpoint !== undefined))
+  const against = refusesTogether(namesOf(reductionsOf(reduce)));
+  if (against !== undefined) no('--reduce', against);
+  if (reduce !== false && (!plain || memory !== undefined || checkpoint !== undefined))
     no('--reduce', 'a reduced search keeps full states, breadth first, and has no checkpoints and no memory limit');
   if (checkpoint !== undefined && settings !== 1)
     no('--checkpoint', `it is of one setting, and these are ${settings}; choose one with --knobs`);
@@ -101,7 +125,10 @@ export function refuseCombinations(
       '--verify',
       'with fingerprints, states are judged by several workers; verify with another storage, or use --audit',
     );
-  if ((estimate || schedules) && (!plain || reduce || audit || spin !== undefined || checkpoint !== undefined))
+  if (
+    (estimate || schedules) &&
+    (!plain || reduce !== false || audit || spin !== undefined || checkpoint !== undefined)
+  )
     no(
       estimate ? '--estimate' : '--schedules',
       'it does not search states, so how they are searched is not to be chosen',

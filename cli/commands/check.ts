@@ -185,13 +185,13 @@ async function checkOne(setting: Setting, run: Run): Promise<Came> {
     ...{ kind: 'sweep', ...common, maxStates, reduce, verifyEvery: options.verify },
     how: { storage, order, ...(memory === undefined ? {} : { maxBytes: memory }) },
     ...(checkpoint === undefined ? {} : { checkpoint: resolve(checkpoint) }),
-    foresees: alone && order === 'breadth' && !reduce,
+    foresees: alone && order === 'breadth' && reduce === false,
     threads: alone ? pool.size : 1,
   });
   const repeatable = swept.expanded === swept.states;
   const audit =
     options.audit && repeatable
-      ? await pool.run<'audit'>({ kind: 'audit', ...common, reduced: reduce, verdict: swept })
+      ? await pool.run<'audit'>({ kind: 'audit', ...common, reduced: reduce !== false, verdict: swept })
       : undefined;
   const spin = options.spin !== undefined ? await pool.run<'spin'>({ kind: 'spin', ...common, maxStates }) : undefined;
   if (spin && typeof options.spin === 'string') heeding(() => writeFileSync(options.spin as string, spin.promela));

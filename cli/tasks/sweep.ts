@@ -3,6 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { start } from '../../model/design.ts';
 import { canonical } from '../../model/schema.ts';
 import { Learned } from '../../properties/search/learned.ts';
+import type { Reductions } from '../../properties/search/reductions/reductions.ts';
 import { Foresight } from '../../properties/search/stateless/estimate-states.ts';
 import { systemHash } from '../../properties/search/storage/checkpoint.ts';
 import { type How, searchBy } from '../../properties/search/storage/how.ts';
@@ -19,7 +20,7 @@ export interface SweepTask extends Common {
   readonly verifyEvery: number;
   readonly patient: boolean;
   readonly how: How;
-  readonly reduce: boolean;
+  readonly reduce: boolean | Reductions;
   /** Go on from this file if it is there, and write the search to it now and then. */
   readonly checkpoint?: string;
   /** Say how far it is going: it is the only search there is. */
