@@ -35,7 +35,7 @@ function reductions(text: string | true): true | Reductions {
   const kinds = text.split(',').map((each) => each.trim());
   const odd = kinds.find((kind) => !Object.hasOwn(KINDS, kind));
   if (odd !== undefined) throw new InvalidArgumentError(`"${odd}" is none of: ${Object.keys(KINDS).join(', ')}`);
-  return Object.fromEntries(kinds.map((kind) => [KINDS[kind], true]));
+  return Object.fromEntries(kinds.map((kind) => [KINDS[kind], true])) as Reductions;
 }
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];

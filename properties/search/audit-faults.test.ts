@@ -21,6 +21,7 @@ import { Packing } from './packed.ts';
 import { Recorder } from './recorder.ts';
 import { Judgements } from './reductions/judgements.ts';
 import { Knowledge } from './reductions/knowledge.ts';
+import { Symmetries } from './reductions/symmetry.ts';
 import { type How, searchBy } from './storage/how.ts';
 import { NodeTable } from './storage/nodes.ts';
 import { Parents } from './storage/parents.ts';
@@ -214,6 +215,16 @@ function faultsFor(booted: Booted, most: number): Fault[] {
         always((real, self, given) =>
           given[0] === slot ? Math.min(1, real.apply(self, given) as number) : real.apply(self, given),
         ),
+      ),
+    ),
+    ...some(written, most).map((slot) =>
+      fault(
+        'a bad canonical form',
+        `members are exchanged without ${packing.slots[slot]?.path.join('.')}`,
+        'reduced',
+        Symmetries,
+        'apply',
+        always((real, self, given) => (real.apply(self, given) as Uint16Array).map((id, at) => (at === slot ? 0 : id))),
       ),
     ),
     ...some(
