@@ -6,7 +6,7 @@
  */
 import { follow } from './case.ts';
 import { type Booted, type Kernel, boot, design, must, start } from './design.ts';
-import { type Block, type Fact, type KernelState, type Open, type Thread, open as openFor } from './machine.ts';
+import { type Block, type Fact, type KernelState, type Open, type Thread, open as openFor, reduce } from './machine.ts';
 
 /** Steps that one thread may take in a row before we say that it goes round in a circle. */
 const MOST_STEPS = 20_000;
@@ -56,9 +56,14 @@ export function stage(of: Kernel): Stage {
     plays: (...words) => words.flatMap(take),
     runs: (thread) => {
       const facts: Fact[] = [];
-      for (let steps = 0; open(thread).kind === 'ready'; steps += 1) {
+      for (let steps = 0, now = open(thread); now.kind === 'ready'; steps += 1, now = open(thread)) {
         if (steps === MOST_STEPS) throw new Error(`${thread} takes ${MOST_STEPS} steps and does not come to an end`);
-        facts.push(...take(thread));
+        if (now.nature !== 'owed') facts.push(...take(thread));
+        else {
+          // What is owed may always be taken: nobody else need be asked.
+          reduce(machine, kernel, { thread, outcome: now.outcomes[0] as string });
+          facts.push(...kernel.facts);
+        }
       }
       return facts;
     },
