@@ -1,11 +1,11 @@
 /**
- * What the design rows are measured on, found by looking and not by name: the setting with the most states of all
- * designs, and the same with its users calling again.
+ * What the rows about shipped designs are measured on, found by looking and not by name: the setting with the most
+ * states of all designs.
  */
 import { type Booted, type Workload, boot, settings, showKnobs, start } from '../../model/design.ts';
 import { designs } from '../../model/designs/index.ts';
-import { explore } from '../../properties/search/explore.ts';
 import { Learned } from '../../properties/search/learned.ts';
+import { breadthFirst } from '../../properties/search/storage/breadth.ts';
 import { kernelSystem } from '../../properties/search/system.ts';
 
 export interface Chosen {
@@ -24,11 +24,12 @@ const MOST_STATES = 200_000;
 function statesOf(booted: Booted, workload: Workload): number | undefined {
   const learned = new Learned(kernelSystem(booted.machine));
   const from = learned.packing.pack(start(booted, workload));
-  const { store, exhausted } = explore(learned, from, { maxStates: MOST_STATES, patient: true, edges: false });
-  return exhausted ? store.count : undefined;
+  const options = { mode: 'fingerprints', maxStates: MOST_STATES, patient: true, edges: false } as const;
+  const { states, exhausted } = breadthFirst(learned, from, options);
+  return exhausted ? states : undefined;
 }
 
-function chosenOf(booted: Booted, workload: Workload, states: number): Chosen {
+export function chosenOf(booted: Booted, workload: Workload, states: number): Chosen {
   const rows = (slice: object | undefined): number => Object.keys(slice ?? {}).length;
   const { threads, locks, fences, bos } = booted.machine.boot;
   return {
@@ -51,23 +52,4 @@ export function largestSetting(): Chosen {
     }
   if (!largest) throw new Error('no design has any states');
   return largest;
-}
-
-/** The same setting, with one user after another calling what it calls again, for as long as that is not too much. */
-export function biggerWorkload(chosen: Chosen): Chosen {
-  const { booted } = chosen;
-  let bigger = chosen;
-  for (;;) {
-    const before = bigger;
-    for (const user of Object.keys(booted.workload)) {
-      const workload = {
-        ...bigger.workload,
-        [user]: [...(bigger.workload[user] ?? []), ...(booted.workload[user] ?? [])],
-      };
-      const states = statesOf(booted, workload);
-      if (states === undefined) continue;
-      if (states > bigger.states) bigger = chosenOf(booted, workload, states);
-    }
-    if (bigger === before) return bigger;
-  }
 }

@@ -9,6 +9,7 @@ import { countOf, panSays } from '../../properties/search/promela.ts';
 import { sweep } from '../../properties/search/sweep.ts';
 import { HOW_TO_INSTALL, inFolder, spinVersion, verifierOf } from '../spin.ts';
 import { measuring } from './measured.ts';
+import { representative } from './representative.ts';
 import { twoPhaseCommitInPromela } from './promela-twin.ts';
 import { sweepWithImmer, walkWithCommands } from './rivals.ts';
 
@@ -19,6 +20,25 @@ const small = designs
     const found = sweep(booted, properties, { maxStates: 700 });
     return found.complete && found.states <= 700 ? [{ booted, found }] : [];
   });
+
+describe('the design that is measured', () => {
+  const swept = (worker: string) => {
+    const booted = boot(representative, { worker });
+    return { booted, found: sweep(booted, properties) };
+  };
+  test('has eight threads, five locks, six fences and four buffers', () => {
+    const { threads, locks, fences, bos } = boot(representative, {}).machine.boot;
+    expect([threads, locks, fences, bos].map((rows) => Object.keys(rows).length)).toEqual([8, 5, 6, 4]);
+  });
+  test('is convicted when a worker allocates that owes a fence, and acquitted when it does not', () => {
+    const { found } = swept('allocates');
+    expect(found.complete).toBe(true);
+    expect([...new Set(found.findings.map(({ blame }) => blame.property))].sort()).toEqual(
+      ['fence-signals', 'lock-order', 'no-alloc-in-signalling', 'no-deadlock'].sort(),
+    );
+    expect(swept('never_allocates').found).toMatchObject({ complete: true, findings: [] });
+  });
+});
 
 describe('the rivals of the benchmark do the same work', () => {
   test('the sweep with immer has the states, steps and findings of the learned one', () => {

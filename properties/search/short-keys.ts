@@ -131,8 +131,9 @@ export class ShortKeys {
       }
       fresh[news] = each;
       news += 1;
-      counts[part] = (counts[part] as number) + 1;
-      if ((counts[part] as number) < size - 1) continue;
+      const full = (counts[part] as number) + 1;
+      counts[part] = full;
+      if (full < size - 1) continue;
       // A part is full before its time: grow, and ask the rest again.
       this.count += news;
       this.grow(capacity + parts * LEAST);

@@ -1,7 +1,7 @@
 /**
- * What tables of keys have in common: how keys are spread, how fast a table grows, and where its memory comes from.
+ * What tables of keys have in common: how keys are spread, when a table doubles, and where its memory comes from.
  *
- * A small table doubles, a large one grows by half. Room is reserved far ahead in large tables: pages of a large
+ * Room is reserved far ahead in large tables: pages of a large
  * array that were never written to take no memory, so growing takes no more than what it adds.
  */
 
@@ -9,16 +9,13 @@
 export const RECENT = 1 << 15;
 /** A table grows when it is fuller than this. */
 const FULLEST = 0.78;
-/** Places beyond which a table is large. */
-const LARGE = 1 << 20;
-const GROWTH = 1.5;
 /** Places for which room is reserved at once: a small table, and then one that is as large as most ever get. */
 const RESERVES = [1 << 14, 1 << 18, 1 << 28];
 
 /** The capacity that `count` keys need in a table that has `capacity` now. */
 export function capacityFor(count: number, capacity: number): number {
   let enough = capacity;
-  while (count > enough * FULLEST) enough = enough < LARGE ? enough * 2 : Math.ceil(enough * GROWTH);
+  while (count > enough * FULLEST) enough *= 2;
   return enough;
 }
 /** Every bit of the key matters to the upper bits of this, which say where its home is. */

@@ -21,7 +21,7 @@
 import { COMMUTES, Commuting, TOUCHED } from '../commuting.ts';
 import { type Learned, type Turn, type Way, apply } from '../learned.ts';
 import { Layout } from './layout.ts';
-import { type Block, Levels, type Shape, names, noWay, shapeOf } from './level.ts';
+import { type Block, Levels, names, noWay, shapeOf, turnsOf } from './level.ts';
 import { Numbers, OWED, TIME } from './numbers.ts';
 import type { Candidates, Folding } from './seen.ts';
 
@@ -322,7 +322,7 @@ export class Expander<S extends object, F> {
         const place = to + (patches[at] as number);
         target[place] = (target[place] as number) ^ (patches[at + 1] as number);
       }
-      const turns = turnsPerWord === 2 ? block.halves : target;
+      const turns = turnsOf(block, shape);
       const mine = (to + turnsAt) * turnsPerWord;
       // Ask those processes again that read what the way writes.
       for (let which = commuting.affects(way) - 1; which >= 0; which -= 1) {
@@ -364,13 +364,16 @@ export class Expander<S extends object, F> {
   /** Take in what was learned; where that does not fit into a row, change what rows look like. */
   private refit(): void {
     const { learned, numbers, levels } = this;
-    if (this.known === 0) this.makeRoom();
+    const first = this.known === 0;
+    if (first) this.makeRoom();
     numbers.learn(learned);
     this.commuting.meet();
     this.known = learned.everyTurn.length;
     const named = Math.max(this.known, learned.waysMade);
     if (this.layout.holds(numbers.most) && names(levels.shape, named)) return;
     const old = levels.shape;
+    // Keys have no bits to spare; rows have, and are moved less often for it.
+    if (!this.linear && !first) old.layout.ahead(numbers.most);
     const layout = Layout.tight(numbers.most);
     this.host.mayTake?.(levels.moreAs(shapeOf(layout, this.linear, this.threads, named)));
     const made = this.host.rekey?.(old.layout, layout);
@@ -436,7 +439,13 @@ export class Expander<S extends object, F> {
   }
 
   /** Let the host look at a state; `here` is that state afterwards. */
-  private visit(block: Block, state: number, turns: Uint16Array | Int32Array, mine: number, resting: boolean): void {
+  private visit(
+    block: Block,
+    state: number,
+    turns: Uint8Array | Uint16Array | Int32Array,
+    mine: number,
+    resting: boolean,
+  ): void {
     const { host, shown, learned, here } = this;
     const { layout, stride } = this.levels.shape;
     layout.take(block.rows, state * stride, here);
@@ -468,8 +477,6 @@ export class Expander<S extends object, F> {
 }
 
 const KEY = { highs: new Int32Array(1), lows: new Int32Array(1) };
-const turnsOf = ({ rows, halves }: Block, { turnsPerWord }: Shape): Uint16Array | Int32Array =>
-  turnsPerWord === 2 ? halves : rows;
 function candidatesFor(room: number, block: Block): Candidates {
   return {
     block,

@@ -57,6 +57,13 @@ export class Layout {
       if ((most[slot] as number) > (this.mask[slot] as number)) return false;
     return true;
   }
+  /** Where a number does not fit, have room for one bit more than it needs. */
+  ahead(most: Uint16Array): void {
+    for (let slot = 0; slot < most.length; slot += 1) {
+      const number = most[slot] as number;
+      if (number > (this.mask[slot] as number)) most[slot] = Math.min(0xffff, number * 2);
+    }
+  }
   /** Write a state given by slots to `rows[to]` and on. */
   put(state: Uint16Array, at: number, rows: Int32Array, to: number): void {
     const { places } = this;

@@ -9,36 +9,39 @@ import type { Layout } from './layout.ts';
 
 /** States in a block. Small enough that little is left unused, and that it may still be in a cache when it is read. */
 export const BLOCK = 2048;
-/** The largest turn or way that a row of half words can name. */
-const MOST_NUMBERS = 0xfffe;
+/** How many turns and ways a row of bytes, or of half words, can name. */
+const FEW_NUMBERS = 0xff;
+const MANY_NUMBERS = 0xffff;
 
 /** What a row looks like. */
 export interface Shape {
   readonly layout: Layout;
   /** The word at which the low lane of the key stands; the high one is the next. */
   readonly keyAt: number;
-  /** The word at which the turns begin, half a word or a word each; the way comes after them. */
+  /** The word at which the turns begin, a byte, half a word or a word each; the way comes after them. */
   readonly turnsAt: number;
-  readonly turnsPerWord: 1 | 2;
+  readonly turnsPerWord: 1 | 2 | 4;
   /** Words of a row. */
   readonly stride: number;
 }
 /** @param linear the state is its own key */
 export function shapeOf(layout: Layout, linear: boolean, threads: number, numbers: number): Shape {
-  const turnsPerWord = numbers <= MOST_NUMBERS ? 2 : 1;
+  const turnsPerWord = numbers <= FEW_NUMBERS ? 4 : numbers <= MANY_NUMBERS ? 2 : 1;
   const keyAt = linear ? 0 : layout.words;
   const turnsAt = linear ? 2 : layout.words + 2;
   return { layout, keyAt, turnsAt, turnsPerWord, stride: turnsAt + Math.ceil((threads + 1) / turnsPerWord) };
 }
 export const names = ({ turnsPerWord }: Shape, numbers: number): boolean =>
-  turnsPerWord === 1 || numbers <= MOST_NUMBERS;
+  turnsPerWord === 1 || numbers <= (turnsPerWord === 4 ? FEW_NUMBERS : MANY_NUMBERS);
 /** What stands for no way: the boot state was found by none, and a state from elsewhere by one that is not known here. */
-export const noWay = ({ turnsPerWord }: Shape): number => (turnsPerWord === 2 ? MOST_NUMBERS + 1 : -1);
+export const noWay = ({ turnsPerWord }: Shape): number =>
+  turnsPerWord === 4 ? FEW_NUMBERS : turnsPerWord === 2 ? MANY_NUMBERS : -1;
 
 export class Block {
   readonly rows: Int32Array;
-  /** The same memory, half a word at a time. */
+  /** The same memory, half a word and a byte at a time. */
   readonly halves: Uint16Array;
+  readonly bytes: Uint8Array;
   readonly stride: number;
   count = 0;
 
@@ -46,8 +49,15 @@ export class Block {
     this.stride = stride;
     this.rows = new Int32Array(stride * room);
     this.halves = new Uint16Array(this.rows.buffer);
+    this.bytes = new Uint8Array(this.rows.buffer);
   }
 }
+
+/** The numbers of turns and ways in a block, to be indexed by what a word has of them. */
+export const turnsOf = (
+  { rows, halves, bytes }: Block,
+  { turnsPerWord }: Shape,
+): Uint8Array | Uint16Array | Int32Array => (turnsPerWord === 4 ? bytes : turnsPerWord === 2 ? halves : rows);
 
 /** Two levels, the one that is expanded and the one that comes of it. */
 export class Levels {

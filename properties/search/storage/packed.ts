@@ -38,6 +38,7 @@ export class PackedSeen implements Seen {
    * @returns what makes keys from now on, when a state does not fit into a key any more
    */
   rekey(from: Layout, to: Layout): Folding | undefined {
+    if (this.tree) return undefined; // a tree is made of slots, wherever they stand
     const old = this.table.content;
     const { width } = this.learned.packing;
     const state = new Uint16Array(width);

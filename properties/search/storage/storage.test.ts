@@ -9,13 +9,18 @@ import { type ExploreOptions, explore } from '../explore.ts';
 import { Learned } from '../learned.ts';
 import { dieHard, petersons, philosophers, towersOfHanoi } from '../classics/small.ts';
 import { twoPhaseCommit } from '../classics/two-phase-commit.ts';
+import { ShortKeys } from '../short-keys.ts';
 import { recipes, smallDesign } from '../small-systems.ts';
 import { type Sweep, type SweepSearch, sweep } from '../sweep.ts';
 import { type System, kernelSystem } from '../system.ts';
+import { type Kept, int, table } from '../../../model/schema.ts';
+import { classic } from '../classics/classic.ts';
 import { hashOf } from './checkpoint.ts';
+import { PackedSeen } from './packed.ts';
 import { type BreadthOptions, breadthFirst } from './breadth.ts';
 import { depthFirst } from './depth.ts';
 import { partialVerdict } from './limits.ts';
+import { Layout } from './layout.ts';
 import { NodeTable } from './nodes.ts';
 import { Parents } from './parents.ts';
 import { randomSystems } from './random-systems.ts';
@@ -25,7 +30,7 @@ type Any = System<object, any>;
 type Loose = Omit<ExploreOptions<any>, 'edges'>;
 const ALL = { maxStates: Number.MAX_SAFE_INTEGER, patient: true };
 const LONG = { tags: ['long'] };
-const EXACT = ['full', 'fingerprints', 'tree'] as const;
+const EXACT = ['full', 'packed', 'fingerprints', 'tree'] as const;
 
 interface Size {
   readonly states: number;
@@ -222,6 +227,53 @@ function unhashed(system: Any): Learned<object, any> {
   return learned;
 }
 
+/** Counters that count up to `most`, one after the other. */
+const counters = (n: number, most: number): Any => {
+  const names = Array.from({ length: n }, (_, at) => `c${at}`);
+  const schema = { cells: table({ value: int(most) }) };
+  type Cells = Kept<typeof schema>;
+  const cell = (state: Cells, name: string) => state.cells[name] as { value: number };
+  return classic<Cells>({
+    schema,
+    given: { cells: Object.fromEntries(names.map((name) => [name, {}])) },
+    processes: Object.fromEntries(
+      names.map((name, at) => [
+        name,
+        {
+          up: {
+            when: (state: Cells) =>
+              cell(state, name).value < most && (at === 0 || cell(state, names[at - 1] as string).value === most),
+            then: (state: Cells) => void (cell(state, name).value += 1),
+          },
+        },
+      ]),
+    ),
+  }) as Any;
+};
+
+describe('packed states', () => {
+  test('that come to need more bits than a key has go on as trees, in the middle of a search', () => {
+    const rekey = vi.spyOn(PackedSeen.prototype, 'rekey');
+    // To count to 20 takes five bits, of which six fit into a word: the thirteenth counter does not fit any more.
+    for (const [n, foldings] of [
+      [12, 0],
+      [16, 1],
+    ] as const) {
+      rekey.mockClear();
+      const { states, depth, exhausted } = found(counters(n, 20), { mode: 'packed' });
+      expect({ states, depth, exhausted }).toEqual({ states: n * 20 + 1, depth: n * 20, exhausted: true });
+      expect(rekey.mock.results.filter(({ value }) => value !== undefined).length).toBe(foldings);
+      expect(rekey.mock.calls.length).toBeGreaterThan(10);
+      sameInEveryMode(() => counters(n, 20));
+    }
+    rekey.mockRestore();
+  });
+  test('with more than 255 steps of all processes, rows name them by half a word: the same states', () => {
+    expect(found(counters(3, 100), { mode: 'packed' }).states).toBe(301);
+    sameInEveryMode(() => counters(3, 100));
+  });
+});
+
 describe('what a mode may leave out', () => {
   test('equal fingerprints of different states: the modes full and tree do not care, the mode fingerprints does', () => {
     const states = (mode: Mode): number => {
@@ -230,6 +282,7 @@ describe('what a mode may leave out', () => {
     };
     expect(states('full')).toBe(1568);
     expect(states('tree')).toBe(1568);
+    expect(states('packed')).toBe(1568);
     expect(states('fingerprints')).toBe(1);
   });
   test('the mode fingerprints says with what chance, and the lossless ones have nothing to say', () => {
@@ -238,6 +291,7 @@ describe('what a mode may leave out', () => {
       says: 'a state was left out with a probability of at most 2.1e-12',
     });
     expect(found(twoPhaseCommit(5), { mode: 'tree' })).not.toHaveProperty('doubt');
+    expect(found(twoPhaseCommit(5), { mode: 'packed' })).not.toHaveProperty('doubt');
     expect(found(twoPhaseCommit(5), { mode: 'full' })).not.toHaveProperty('doubt');
   });
   test('the mode bits never says that it searched everything, though with room enough it does', () => {
@@ -278,6 +332,71 @@ describe('planted faults are caught by comparing with the full search', () => {
     faulty(() =>
       vi.spyOn(NodeTable.prototype, 'number').mockImplementation(function wrong(this: NodeTable, left, right) {
         return real.call(this, left, right === 3 ? 2 : right);
+      }),
+    );
+  });
+  test('a state that is new and is told to be known', () => {
+    const real = ShortKeys.prototype.add;
+    let asked = 0;
+    faulty(() =>
+      vi.spyOn(ShortKeys.prototype, 'add').mockImplementation(function dropping(
+        this: ShortKeys,
+        highs,
+        lows,
+        n,
+        fresh,
+      ) {
+        const news = real.call(this, highs, lows, n, fresh);
+        asked += 1;
+        return asked === 5 && news > 0 ? news - 1 : news;
+      }),
+    );
+    expect(asked).toBeGreaterThan(5);
+  });
+  test('a key that is cut short', () => {
+    const real = ShortKeys.prototype.add;
+    faulty(() =>
+      vi.spyOn(ShortKeys.prototype, 'add').mockImplementation(function short(this: ShortKeys, highs, lows, n, fresh) {
+        return real.call(
+          this,
+          highs,
+          lows.map((low) => low & ~4),
+          n,
+          fresh,
+        );
+      }),
+    );
+  });
+  test('a slot that is left behind when states are laid out anew', () => {
+    const system = (): Any => counters(3, 20);
+    sameInEveryMode(system);
+    const real = Layout.prototype.put;
+    const planted = vi.spyOn(Layout.prototype, 'put').mockImplementation(function blind(
+      this: Layout,
+      state,
+      at,
+      rows,
+      to,
+    ) {
+      real.call(
+        this,
+        state.map((id, slot) => (slot === 0 ? 0 : id)),
+        at,
+        rows,
+        to,
+      );
+    });
+    try {
+      expect(() => sameInEveryMode(system)).toThrow();
+    } finally {
+      planted.mockRestore();
+    }
+  });
+  test('a step that changes the wrong word of a row', () => {
+    const real = Layout.prototype.change;
+    faulty(() =>
+      vi.spyOn(Layout.prototype, 'change').mockImplementation(function wrong(this: Layout, slot, before, after) {
+        return slot === 2 ? 0 : real.call(this, slot, before, after);
       }),
     );
   });
