@@ -48,7 +48,7 @@ function run(): Report {
 const rows = new Map<string, Row>();
 for (const { name, assertionResults } of run().testResults)
   for (const { ancestorTitles, title, status } of assertionResults)
-    for (const fact of [...ancestorTitles, title].map(stated).filter((each) => each !== undefined)) {
+    for (const fact of [...ancestorTitles, title].flatMap(stated)) {
       const passed = status === 'passed' && (rows.get(fact.id)?.passed ?? true);
       rows.set(fact.id, { ...fact, file: slashes(relative(HOME, name)), passed });
     }

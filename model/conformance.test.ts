@@ -57,11 +57,12 @@ describe('the checks themselves can fail', () => {
     );
     expect(namedIn(showTable([{ ...s1, file: 'x.test.ts', passed: false }], []))).toEqual(now);
   });
-  test('only a title that begins with one id, a colon and a claim states a fact', () => {
-    expect(stated('S12: the callback has run')).toEqual({ id: 'S12', says: 'the callback has run' });
-    expect(stated('IGT sw_sync/sync_merge: one point')?.id).toBe('IGT sw_sync/sync_merge');
-    expect(stated('S1, S2: both')).toBeUndefined();
-    expect(stated('SO-1: a rule, not a fact')).toBeUndefined();
+  test('only a title that begins with ids, a colon and a claim states facts', () => {
+    expect(stated('S12: the callback has run')).toEqual([{ id: 'S12', says: 'the callback has run' }]);
+    expect(stated('IGT sw_sync/sync_merge: one point').map(({ id }) => id)).toEqual(['IGT sw_sync/sync_merge']);
+    expect(stated('S-C2..S-C4, L-C1: all').map(({ id }) => id)).toEqual(['S-C2', 'S-C3', 'S-C4', 'L-C1']);
+    expect(stated('SO-1: a rule, not a fact')).toEqual([]);
+    expect(stated('S1, SO-1: a fact and a rule')).toEqual([]);
     expect(statedIn("test('S1: it\\'s so', () => {}); describe(`LD-2: a\nb`, () => {}); // test('x')")).toEqual([
       { id: 'S1', says: "it's so" },
       { id: 'LD-2', says: 'a\nb' },

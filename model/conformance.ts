@@ -134,6 +134,10 @@ export const SOURCES: readonly { readonly title: string; readonly ids: readonly 
   },
   { title: 'Invariants', ids: numbered('I-', 16) },
   {
+    title: 'Checklists of TTM (S-B, L-B) and of the scheduler (S-C, L-C)',
+    ids: [...numbered('S-B', 10), ...numbered('L-B', 2), ...numbered('S-C', 9), ...numbered('L-C', 1)],
+  },
+  {
     title: 'Misuses that must be convicted, and their tame twins acquitted',
     ids: [
       'signal-forgotten',
@@ -250,17 +254,26 @@ export interface Stated {
   readonly says: string;
 }
 const ID = String.raw`S\d+|[SL]-[A-H]\d+|E\d\.\d+|LD-\d+|KUNIT-\d+|I-\d+|MISUSE [\w-]+|IGT \w+/[\w-]+`;
-/** The fact that a title states, or nothing. */
-export function stated(title: string): Stated | undefined {
-  const [, id, says] = new RegExp(`^(${ID}): (.+)$`, 's').exec(title) ?? [];
-  return id === undefined || says === undefined ? undefined : { id, says };
+const LISTED = new RegExp(`^((?:${ID})(?:(?:, |\\.\\.)(?:${ID}))*): (.+)$`, 's');
+/** 'S-B2..S-B4' is S-B2, S-B3, S-B4. */
+function range(text: string): string[] {
+  const [from = '', to] = text.split('..');
+  if (to === undefined) return [from];
+  const numbered = (id: string): [string, number] => [id.replace(/\d+$/, ''), Number(/\d+$/.exec(id)?.[0])];
+  const [name, first] = numbered(from);
+  return Array.from({ length: numbered(to)[1] - first + 1 }, (_, at) => `${name}${first + at}`);
+}
+/** The facts that a title states: the one that it begins with, or a list of them with one claim. */
+export function stated(title: string): Stated[] {
+  const [, ids, says] = LISTED.exec(title) ?? [];
+  if (ids === undefined || says === undefined) return [];
+  return ids.split(', ').flatMap((each) => range(each).map((id) => ({ id, says })));
 }
 /** The facts stated by the titles in the text of a test file. */
 export const statedIn = (source: string): Stated[] =>
-  [...source.matchAll(/\b(?:test|describe)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)].flatMap(([, , title]) => {
-    const fact = stated((title as string).replace(/\\(.)/g, '$1'));
-    return fact ? [fact] : [];
-  });
+  [...source.matchAll(/\b(?:test|describe)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)].flatMap(([, , title]) =>
+    stated((title as string).replace(/\\(.)/g, '$1')),
+  );
 
 /** What is wrong with the facts as they are stated: claimed twice, unknown, both tested and left out, or neither. */
 export function wrongWith(facts: readonly Stated[], leftOut: readonly LeftOut[] = LEFT_OUT): string[] {

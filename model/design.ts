@@ -157,7 +157,20 @@ export interface Library extends Pick<Machine, 'schema' | 'ops' | 'programs' | '
   readonly brought: (programs: Machine['programs']) => Rows;
   readonly rows: Rows;
 }
+/** @throws when two objects declare the same instruction, routine or table, naming it */
 export function libraryOf(objects: readonly KernelObject[]): Library {
+  once(
+    'instruction',
+    objects.map(({ ops }) => ops.map(({ opName }) => opName)),
+  );
+  once(
+    'routine',
+    objects.map((object) => Object.keys(object.routines ?? {})),
+  );
+  once(
+    'table',
+    objects.map((object) => Object.keys(object.schema ?? {})),
+  );
   const bringing = objects.flatMap(({ brings }) => (brings ? [brings] : []));
   const brought = (programs: Machine['programs']): Rows =>
     together(
@@ -173,6 +186,13 @@ export function libraryOf(objects: readonly KernelObject[]): Library {
     brought,
     rows: brought(programs),
   };
+}
+function once(what: string, names: readonly (readonly string[])[]): void {
+  const seen = new Set<string>();
+  for (const name of names.flat()) {
+    if (seen.has(name)) throw new Error(`the ${what} "${name}" is declared by two objects`);
+    seen.add(name);
+  }
 }
 const everything = libraryOf(objects);
 

@@ -596,10 +596,10 @@ describe('user memory of the device', () => {
       },
     };
   };
-  test('S-F1: a job starts with the pages of now, or the notifier waits for it: the check and the fence are one step for it', () => {
+  test('a job starts with the pages of now, or the notifier waits for it: the check and the fence are one step for it', () => {
     decides((wrong) => submits(!wrong, true), 'no-stale-access');
   });
-  test('S-F2: nothing touches the pages after the notifier has returned: it waits for the jobs', () => {
+  test('nothing touches the pages after the notifier has returned: it waits for the jobs', () => {
     decides((wrong) => submits(true, !wrong), 'no-stale-access');
   });
   test('E3.1: a notifier that takes the queues off at once waits for no fence: what does not run touches nothing', () => {
@@ -613,7 +613,7 @@ describe('user memory of the device', () => {
       'no-stale-access',
     );
   });
-  test('S-F3: a submission that lost the race says so to the process, and nothing of it runs', () => {
+  test('a submission that lost the race says so to the process, and nothing of it runs', () => {
     const at = stage(submits(true, true));
     at.plays(...Array.from({ length: 6 }, () => 'cs'));
     at.runs('process');

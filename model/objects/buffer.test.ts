@@ -44,7 +44,7 @@ const busy: Block = [
 ];
 
 describe('contents', () => {
-  test('S-B1: what was written is read back', () => {
+  test('what was written is read back (S-B1)', () => {
     expect(reads(on([written, cpu_read('bo')]).facts)).toEqual(['red/red']);
   });
   test('B4.2: new pages are cleared, or hold what another process left in them', () => {
@@ -172,7 +172,7 @@ describe('rules of TTM', () => {
     expect(rules(on([busy, ttm_bo_move_null('bo', 'SYSTEM')]).facts)).toEqual(['B18.6']);
     expect(rules(on([busy, dma_fence_signal('job'), ttm_bo_move_null('bo', 'SYSTEM')]).facts)).toEqual([]);
   });
-  test('S-B2: freeing pages before the last fence, BOOKKEEP included, has signalled', () => {
+  test('freeing pages before the last fence, BOOKKEEP included, has signalled (S-B2)', () => {
     const populate = ttm_tt_populate('bo');
     expect(rules(on([populate, busy, ttm_tt_unpopulate('bo')]).facts)).toEqual(['S-B2']);
     expect(rules(on([populate, busy, dma_fence_signal('job'), ttm_tt_unpopulate('bo')]).facts)).toEqual([]);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { boot, design, must } from '../design.ts';
-import type { Block } from '../machine.ts';
+import { boot, design, libraryOf, must } from '../design.ts';
+import type { Block, KernelObject } from '../machine.ts';
+import { table } from '../schema.ts';
 import { alone, stage, witnessed } from '../stage.ts';
 import {
   call,
@@ -76,6 +77,15 @@ describe('control flow', () => {
 });
 
 describe('boot: our own mistakes throw early and say what exists', () => {
+  test('two objects with one instruction, routine or table', () => {
+    const twice = (one: Partial<KernelObject>): (() => unknown) => {
+      const object: KernelObject = { ops: [], ...one };
+      return () => libraryOf([object, object]);
+    };
+    expect(twice({ ops: [work_a_while] })).toThrow('the instruction "work_a_while" is declared by two objects');
+    expect(twice({ routines: { again: [] } })).toThrow('the routine "again" is declared by two objects');
+    expect(twice({ schema: { rows: table({}) } })).toThrow('the table "rows" is declared by two objects');
+  });
   const boots = (body: Block) => () => alone(body, { objects: { locks: { a: {} } } });
   test('goto to an unknown label lists the labels', () => {
     expect(boots([label('again'), goto('agian')])).toThrow(/task: goto unknown label "agian"; there are: again/);

@@ -57,7 +57,7 @@ export const drm_sched_entity_modify_sched = instruction(
 
 /** How a file is closed: by a live process, at the end of one, or because it was killed (C6.1). */
 export type Closing = 'close' | 'exit' | 'killed';
-const flush_wait = instruction('flush_wait', (entity: string, how: Closing) => ({ entity, how }), {
+const flush_wait = instruction('drm_sched_entity_flush_wait', (entity: string, how: Closing) => ({ entity, how }), {
   text: ({ entity }) => `drm_sched_entity_flush(${entity})`,
   touches: onEntity,
   waits: (kernel, _me, { entity, how }) => {

@@ -109,7 +109,7 @@ describe('a job on its way (C2)', () => {
     expect(does([drm_sched_job_init('a', 'entity'), drm_sched_job_cleanup('a')]).rules).toEqual([]);
     expect(does(submit('a')).rules).toEqual([]);
   });
-  test('S-C5: jobs are pushed in the order in which they were armed, or they signal in the wrong one (C2.6)', () => {
+  test('jobs are pushed in the order in which they were armed, or they signal in the wrong one (C2.6) (S-C5)', () => {
     const arm = two.map((job) => [drm_sched_job_init(job, 'entity'), drm_sched_job_arm(job)]);
     const [push_a, push_b] = [drm_sched_entity_push_job('a'), drm_sched_entity_push_job('b')];
     expect(does([arm, push_a, push_b]).rules).toEqual([]);
@@ -279,19 +279,19 @@ describe('stop, start, karma (C5)', () => {
       expect(at.kernel.sched_jobs['b']?.life).toBe('none');
     }
   });
-  test('S-C6: while it is stopped no job runs, and the worker waits for whoever stopped it', () => {
+  test('while it is stopped no job runs, and the worker waits for whoever stopped it (S-C6)', () => {
     const at = schedStage({ jobs: two, scheds }, [drm_sched_stop('sched'), submit('a')]);
     expect(ran(at.calm())).toEqual([]);
     expect(at.because('sched')).toBe('test has stopped sched');
   });
-  test('S-C2: who starts what nobody has stopped would take the credits twice (C5.7)', () => {
+  test('who starts what nobody has stopped would take the credits twice (C5.7) (S-C2)', () => {
     const at = schedStage({ jobs: two, scheds, ...then([drm_sched_start('sched')]) }, [submit('a')]);
     at.runs('test');
     at.runs('sched');
     expect(misuses(at.runs('reset'))).toEqual(['C5.7', 'S-C2']);
     expect(at.kernel.gpu_schedulers['sched']?.credit_count).toBe(1);
   });
-  test('S-C4: who frees a job that still runs is told, and who frees it twice', () => {
+  test('who frees a job that still runs is told, and who frees it twice (S-C4)', () => {
     const at = schedStage({ jobs: two, scheds, ...then([drm_sched_job_cleanup('a')]) }, [submit('a')]);
     at.runs('test');
     at.runs('sched');

@@ -147,7 +147,7 @@ describe('an eviction', () => {
     };
     expect(machine(evict, pages, 0).at.because('task')).toMatch(/has yet to signal TT/);
   });
-  test('S-B3: device memory that goes back while somebody works in it; after a wait, or with the manager told, it may', () => {
+  test('device memory that goes back while somebody works in it; after a wait, or with the manager told, it may (S-B3)', () => {
     const rules = (move: Block): string[] => {
       const setup: Setup = {
         bos: { bo: { place: 'VRAM' } },

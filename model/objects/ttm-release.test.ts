@@ -96,12 +96,12 @@ test('B16.2, B16.3: with a shared reservation it takes copies of the fences, whi
   const done = put([busy('vm'), dma_fence_init('stub'), dma_fence_signal('stub')], notified);
   expect([done.bo().deleted, done.bo().kref]).toEqual([false, 0]);
 });
-test('S-B6: a reference to what is gone', () => {
+test('a reference to what is gone (S-B6)', () => {
   expect(inconsistencies(put([ttm_bo_put('bo')]).facts)).toEqual(['S-B6']);
   expect(inconsistencies(ttmAlone([ttm_bo_put('bo'), ttm_bo_get('bo')], one).facts)).toEqual(['S-B6']);
   expect(inconsistencies(ttmAlone([ttm_bo_get('bo'), ttm_bo_put('bo'), ttm_bo_put('bo')], one).facts)).toEqual([]);
 });
-test('S-B5: a deleted buffer that gets a place again', () => {
+test('a deleted buffer that gets a place again (S-B5)', () => {
   const setup: Setup = { ...one, bos: { bo: { deleted: true } } };
   const body = [ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['VRAM']), ttm_bo_unreserve('bo')];
   expect(inconsistencies(ttmAlone(body, setup).facts)).toEqual(['S-B5']);

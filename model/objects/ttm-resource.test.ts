@@ -63,7 +63,7 @@ test('KUNIT-68: SYSTEM gives any size, others as much as they have', () => {
   expect(run([ttm_bo_validate('bo', ['SYSTEM']), ttm_resource_free('bo')], setup).row.place).toBeNull();
   expect(run([ttm_bo_validate('bo', ['TT'])], setup).ret).toBe('-ENOMEM');
 });
-test('S-B7: a manager that is torn down with a buffer in it, and the buffer that comes back to it', () => {
+test('a manager that is torn down with a buffer in it, and the buffer that comes back to it (S-B7)', () => {
   const setup: Setup = { bos: { bo: { place: 'TT' } }, managers: { TT: { size: 8 } } };
   expect(inconsistencies(ttmAlone([ttm_resource_manager_fini('TT'), ttm_resource_free('bo')], setup).facts)).toEqual([
     'S-B7',

@@ -37,7 +37,7 @@ test('B14.5: shrinking a buffer backs it up, from SYSTEM, or from elsewhere wher
   expect(run(under(ttm_bo_shrink('bo')), inTt).tt()).toBe('backed_up');
   expect(run(under(ttm_bo_shrink('bo', { allow_move: false })), inTt).tt()).toBe('populated');
 });
-test('S-B1: what was backed up comes back; what was purged does not, and is cleared', () => {
+test('what was backed up comes back; what was purged does not, and is cleared (S-B1)', () => {
   const back: Block = [ttm_bo_populate('bo'), cpu_read('bo')];
   expect(reads(run(under(ttm_bo_shrink('bo'), back)).facts)).toEqual(['red/red']);
   const purgeable: Setup = { bos: { bo: { ...populated, zero_alloc: true } } };

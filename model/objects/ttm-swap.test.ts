@@ -128,7 +128,7 @@ describe('how', () => {
     );
     expect(run([busy, ttm_global_swapout('no_wait_gpu')], { bos: { bo: populated }, objects: fences }).ret).toBe('0');
   });
-  test('S-B1: what was swapped out comes back', () => {
+  test('what was swapped out comes back (S-B1)', () => {
     const back: Block = [
       ttm_global_swapout(),
       ttm_bo_reserve('bo'),
