@@ -6,9 +6,11 @@ import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
+import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
+import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
 import { vgemFence } from './vgem-fence.ts';
@@ -18,7 +20,9 @@ export const designs: readonly Design[] = [
   canaryAbba,
   canarySignalForgotten,
   drmSchedHwFence,
+  mempoolHeldByUsers,
   commitTailResv,
+  submitIoctlFence,
   nextSerial,
   systemPlacementFenced,
   notifierWaitsFence,
