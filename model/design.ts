@@ -177,7 +177,7 @@ export function libraryOf(objects: readonly KernelObject[]): Library {
       ...Object.values(programs).flatMap((lines) => lines.flatMap((line) => bringing.map((each) => each(line)))),
     );
   const routines = objects.flatMap((object) => Object.entries(object.routines ?? {}));
-  const programs = Object.fromEntries(routines.map(([name, block]) => [name, compile(name, block)]));
+  const programs = Object.fromEntries(routines.map(([name, block]) => [name, compile(name, block, true)]));
   return {
     schema: Object.assign({}, threadSchema, ...objects.map((object) => object.schema ?? {})) as Schema,
     ops: Object.fromEntries(objects.flatMap(({ ops }) => ops.map(({ opName, op }) => [opName, op]))),

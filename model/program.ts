@@ -4,7 +4,7 @@
  * Why flat: a frame is then a routine and a number, two threads at the same line are equal texts, and a backtrace
  * is a list of names.
  */
-import type { Block, Instruction } from './machine.ts';
+import type { Block, Instruction, Operand } from './machine.ts';
 
 /** Structured lines that the compiler turns into jumps; see objects/flow.ts for the jumps themselves. */
 const isLine = (part: Instruction | Block): part is Instruction => !Array.isArray(part);
@@ -14,14 +14,19 @@ export const lines = (block: Block): Instruction[] => block.flatMap((part) => (i
 
 /**
  * Compile one routine: open nested lists, turn `if_ret`, `if_var`, `while_var` and `forever` into jumps, resolve labels.
+ * `quiet`: a story does not show its choices, for it is one call of the kernel.
  * @throws when a label is unknown or stands twice; the error lists the labels there are.
  */
-export function compile(routine: string, block: Block): Instruction[] {
+export function compile(routine: string, block: Block, quiet = false): Instruction[] {
   const flat: Instruction[] = [];
   const labels = new Map<string, number>();
   const place = (label: string): void => {
     if (labels.has(label)) throw new Error(`${routine}: label "${label}" stands twice`);
     labels.set(label, flat.length);
+  };
+  const shown = (line: Instruction): Operand => {
+    const test = line['test'] as Readonly<Record<string, Operand>>;
+    return quiet ? { ...test, quiet } : test;
   };
   let minted = 0;
   const emit = (part: Block): void => {
@@ -33,7 +38,7 @@ export function compile(routine: string, block: Block): Instruction[] {
         case 'if': {
           const otherwise = `#else${(minted += 1)}`;
           const end = `#end${minted}`;
-          flat.push({ op: 'jump_unless', test: line['test'] as Instruction, to: otherwise });
+          flat.push({ op: 'jump_unless', test: shown(line), to: otherwise });
           emit(line['then'] as unknown as Block);
           const rest = line['otherwise'] as unknown as Block;
           if (rest.length > 0) flat.push({ op: 'jump', to: end });
@@ -53,7 +58,7 @@ export function compile(routine: string, block: Block): Instruction[] {
           const start = `#loop${(minted += 1)}`;
           const end = `#end${minted}`;
           place(start);
-          flat.push({ op: 'jump_unless', test: line['test'] as Instruction, to: end });
+          flat.push({ op: 'jump_unless', test: shown(line), to: end });
           emit(line['body'] as unknown as Block);
           flat.push({ op: 'jump', to: start });
           place(end);

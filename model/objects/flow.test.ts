@@ -36,6 +36,15 @@ describe('control flow', () => {
     expect(branch('GFP_NOWAIT', 'fails')).toEqual(['fails', 'on']);
     expect(branch('GFP_NOWAIT', 'ok')).toEqual(['has it', 'on']);
   });
+  test('a story shows the choices of a driver, and not those within one call of the kernel', () => {
+    const { booted } = stage({ threads: { task: must([kmalloc('GFP_NOWAIT'), if_ret('0', [witness('yes')])]) } });
+    const choices = (routine: string): string[] =>
+      (booted.machine.programs[routine] ?? []).flatMap((line) =>
+        line.op === 'jump_unless' ? [booted.machine.ops[line.op]?.text(line) ?? 'no text'] : [],
+      );
+    expect(choices('task')).toEqual(['if (ret == 0)']);
+    expect([...new Set(choices('ttm_bo_validate'))]).toEqual(['']);
+  });
   test('if_var looks at a variable of the frame; set can keep the last return value', () => {
     const routines = { r: [return_('seven')] };
     expect(said([call('r'), set('x', 'ret'), if_var('x', ['six', 'seven'], [witness('yes')])], routines)).toEqual([

@@ -79,7 +79,10 @@ const jump_unless = instruction('jump_unless', (test: Test, to: number) => ({ te
 
 /** Call a routine of the design; its variables are `vars`, and `$me`. */
 export const call = instruction('call', (routine: string, vars: Record<string, string> = {}) => ({ routine, vars }), {
-  text: ({ routine, vars }) => `${routine}(${Object.values(vars).join(', ')})`,
+  text: ({ routine, vars }) =>
+    `${routine}(${Object.values(vars)
+      .filter((value) => value !== '')
+      .join(', ')})`,
   local: true,
   run: (kernel, me, { routine, vars }) => pushCall(kernel, me, routine, vars),
 });
