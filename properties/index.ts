@@ -9,6 +9,7 @@ import { noAllocInSignalling } from './no-alloc-in-signalling.ts';
 import { noDeadlock } from './no-deadlock.ts';
 import { noLeak } from './no-leak.ts';
 import { noLivelock } from './no-livelock.ts';
+import { noNeedlessWork } from './no-needless-work.ts';
 import { noStaleAccess } from './no-stale-access.ts';
 import type { Property } from './property.ts';
 import { ttmState } from './ttm-state.ts';
@@ -24,6 +25,7 @@ export const properties: readonly Property[] = [
   noStaleAccess,
   contentsKept,
   ttmState,
+  noNeedlessWork,
   noLeak,
   apiContract,
 ];

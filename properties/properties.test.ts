@@ -16,12 +16,15 @@ import {
   dma_resv_add_fence,
   dma_resv_reserve_fences,
   dma_resv_wait,
+  evict_begin,
+  evict_end,
   goto,
   if_ret,
   implicit_sync_wait,
   job_starts,
   kmalloc,
   label,
+  map_queue,
   misbehaves,
   mutex_lock,
   mutex_trylock,
@@ -30,13 +33,23 @@ import {
   queue_work,
   ttm_bo_move_memcpy,
   ttm_bo_move_null,
+  ttm_bo_populate,
+  ttm_bo_reserve,
+  ttm_bo_unreserve,
+  ttm_bo_validate,
   ttm_tt_populate,
   ttm_tt_unpopulate,
+  unmap_queue,
+  user_queue,
   work,
   work_a_while,
 } from '../model/objects/index.ts';
+import { ttmKernel } from '../model/ttm-stage.ts';
 import { properties } from './index.ts';
 import { ONE_CHANGE_DECIDES, type Pair, locked, publish, put, resv, threads, trial } from './trial.ts';
+
+/** A buffer that a device reaches. */
+const USED = { tt: 'populated', mapped: 'pages' } as const;
 
 const PAIRS: Readonly<Record<string, readonly [PropertyName, Pair]>> = {
   'a worker that forgets the signal': [
@@ -158,6 +171,55 @@ const PAIRS: Readonly<Record<string, readonly [PropertyName, Pair]>> = {
         },
         { objects: { bos: { bo: { place: 'TT' } } }, threads: { gpu: work([dma_fence_signal('f')]) } },
       ),
+  ],
+  'pages for a buffer that holds nothing, on its way to VRAM': [
+    'no-needless-work',
+    (wrong) =>
+      ttmKernel({
+        bos: { bo: { place: 'SYSTEM', tt: 'limbo' } },
+        managers: { TT: {}, VRAM: {} },
+        devices: { bdev: { move: 'driver_move' } },
+        routines: {
+          driver_move: [
+            wrong ? ttm_bo_populate('$bo') : [],
+            ttm_bo_move_memcpy('$bo', 'VRAM'), // clears what it cannot copy
+          ],
+        },
+        threads: { task: must([ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['VRAM']), ttm_bo_unreserve('bo')]) },
+      }),
+  ],
+  'a process that is stopped and nobody wants its memory': [
+    'no-needless-work',
+    (wrong) => ({
+      objects: { bos: { mine: USED, yours: USED }, evictions: { mine: {}, yours: {} } },
+      threads: {
+        queue: user_queue({ uses: ['mine'] }),
+        other: user_queue({ uses: ['yours'] }),
+        evict: must([
+          evict_begin(wrong ? 'yours' : 'mine'),
+          unmap_queue('queue'),
+          evict_end(wrong ? 'yours' : 'mine'),
+          map_queue('queue'),
+        ]),
+      },
+    }),
+  ],
+  'the next random process, though the buffers of the first are idle by now': [
+    'no-needless-work',
+    (wrong) => ({
+      objects: { bos: { a1: USED, a2: USED, b: USED }, evictions: { a1: {}, a2: {}, b: {} } },
+      threads: {
+        first: user_queue({ uses: ['a1', 'a2'] }),
+        second: user_queue({ uses: ['b'] }),
+        evict: must([
+          evict_begin('a1'),
+          unmap_queue('first'),
+          wrong ? [evict_begin('b'), unmap_queue('second'), map_queue('second')] : evict_begin('a2'),
+          evict_end('a1'),
+          map_queue('first'),
+        ]),
+      },
+    }),
   ],
   'a lock that stays when everybody has gone': [
     'no-leak',

@@ -1,8 +1,16 @@
 /** The pages of a buffer: populate, give up, swap out and back in (drivers/gpu/drm/ttm/ttm_tt.c; B3, B4, B12). */
-import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
-import { boRow, busyWith, onBo, redirect } from './buffer.ts';
+import {
+  type Block,
+  type KernelObject,
+  type KernelState,
+  type Thread,
+  instruction,
+  note,
+  returns,
+} from '../machine.ts';
+import { boRow, busyWith, onBo, onDevice, redirect } from './buffer.ts';
 import { poolAlloc, poolFree } from './page-pool.ts';
-import { complain, isTtm, ttPages, ttmRow } from './ttm.ts';
+import { complain, isTtm, placeIn, ttPages, ttmRow, usesTt } from './ttm.ts';
 
 /** New pages are cleared, or hold what another process left in them (B4.2). */
 export const freshContents = (kernel: KernelState, bo: string): string =>
@@ -21,10 +29,24 @@ export function countPages(kernel: KernelState, bo: string, how: 'more' | 'less'
   if (!all || !isTtm(kernel, bo) || ttmRow(kernel, bo).type === 'sg') return;
   all.pages_allocated += how === 'more' ? ttPages(kernel, bo) : -ttPages(kernel, bo);
 }
-/** Get all pages at once, from swap with their contents. `needless`: nobody will read what is in them (B4.6). */
-export function populate(kernel: KernelState, me: string, bo: string, needless = false): void {
+/**
+ * Why nobody will read what is in new pages, or nothing (B4.6). A buffer that holds nothing needs none while it moves to
+ * a place that does not use them, be it that TTM brings them for the hop or the driver on its own.
+ */
+function readByNobody(kernel: KernelState, me: string, bo: string): string | null {
+  const { frames } = kernel.threads[me] as Thread;
+  const asked = frames.findLast(({ routine, vars }) => routine === 'ttm_bo_handle_move_mem' && vars['bo'] === bo)?.vars[
+    'mem'
+  ];
+  if (asked === undefined || boRow(kernel, bo).swap !== null || onDevice(kernel, bo)) return null;
+  if (asked.endsWith('|TEMPORARY')) return `it only passes through ${placeIn(asked)} on its way`;
+  return usesTt(kernel, bo, placeIn(asked)) ? null : `it is on its way to ${placeIn(asked)}`;
+}
+/** Get all pages at once, from swap with their contents. */
+export function populate(kernel: KernelState, me: string, bo: string): void {
   const row = boRow(kernel, bo);
   if (row.tt === 'populated') return;
+  const needless = readByNobody(kernel, me, bo);
   countPages(kernel, bo, 'more');
   poolAlloc(kernel, bo);
   if (isTtm(kernel, bo)) ttmRow(kernel, bo).backed_up = 0;

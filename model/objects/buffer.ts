@@ -54,8 +54,8 @@ declare module '../machine.ts' {
     reads: { bo: string; by: string; got: string; expected: string };
     /** Placement, resource, tt state and accounting do not fit together. */
     inconsistent: { bo: string; rule: string; what: string };
-    /** Pages were allocated for a buffer. */
-    populated: { bo: string; pages: number; needless: boolean };
+    /** Pages were allocated for a buffer; `needless` says why nobody will read what is in them. */
+    populated: { bo: string; pages: number; needless: string | null };
     moved: { bo: string; from: string; to: string };
   }
 }

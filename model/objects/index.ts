@@ -13,6 +13,7 @@ import { dmaBufMove } from './dma-buf-move.ts';
 import { dmaBufAccess } from './dma-buf-access.ts';
 import { display } from './display.ts';
 import { engine } from './engine.ts';
+import { eviction } from './eviction.ts';
 import { fence } from './fence.ts';
 import { fenceCallback } from './fence-callback.ts';
 import { fenceLock } from './fence-lock.ts';
@@ -106,6 +107,7 @@ export const objects: readonly KernelObject[] = [
   dmaBufAccess,
   display,
   engine,
+  eviction,
   fence,
   fenceCallback,
   fenceLock,
@@ -199,6 +201,7 @@ export * from './dma-buf-move.ts';
 export * from './dma-buf-access.ts';
 export * from './display.ts';
 export * from './engine.ts';
+export * from './eviction.ts';
 export * from './fence.ts';
 export * from './fence-callback.ts';
 export * from './fence-lock.ts';

@@ -3,8 +3,8 @@
  * destination needs, calls `move` and, if the driver says that it cannot go there directly, goes by the hop it names.
  */
 import { type KernelObject, type Thread, instruction, note, returns } from '../machine.ts';
-import { boRow, onDevice } from './buffer.ts';
-import { hasContents, ttm_bo_move_memcpy } from './buffer-move.ts';
+import { boRow } from './buffer.ts';
+import { ttm_bo_move_memcpy } from './buffer-move.ts';
 import { I_MMAP, might_sleep, probe } from './context.ts';
 import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
 import { dma_resv_reserve_fences } from './resv-fences.ts';
@@ -18,7 +18,7 @@ import { type Asked, type Place, PLACES, complain, placeIn, usesTt } from './ttm
 
 /**
  * What the destination needs of the tt: ret 'nothing', 'tt' or 'pages'. `zero`: new pages are cleared, for the old
- * place used a tt too, or there was none (B2.3). `needless`: the pages are only for a hop, and hold nothing (B4.6).
+ * place used a tt too, or there was none (B2.3).
  */
 const move_needs = instruction('ttm_move_needs', (bo: string, mem: Asked) => ({ bo, mem }), {
   text: ({ bo }) => `ttm_bo_unmap_virtual(${bo})`,
@@ -29,12 +29,10 @@ const move_needs = instruction('ttm_move_needs', (bo: string, mem: Asked) => ({ 
     probe(kernel, me, { object: I_MMAP, class: I_MMAP, kind: 'lock', mode: 'exclusive', try: false }); // B7.3
     const { place: from } = boRow(kernel, bo);
     const to = placeIn(mem);
-    const hopping = mem.endsWith('|TEMPORARY');
     setVars(kernel, me, {
       place: to,
       from: from ?? 'NULL',
       zero: from === null || usesTt(kernel, bo, from) ? 'yes' : 'no',
-      needless: hopping && !onDevice(kernel, bo) && !hasContents(kernel, bo) ? 'yes' : 'no',
     });
     returns(kernel, me, !usesTt(kernel, bo, to) ? 'nothing' : to === 'SYSTEM' ? 'tt' : 'pages');
   },
@@ -114,7 +112,7 @@ export const ttmBoMove: KernelObject = {
           call('ttm_tt_create', { bo: '$bo', zero: '$zero' }),
           if_ret('0', [], [goto('failed')]),
           if_var('needs', 'pages', [
-            call('ttm_bo_populate', { bo: '$bo', ctx: '$ctx', needless: '$needless' }),
+            call('ttm_bo_populate', { bo: '$bo', ctx: '$ctx' }),
             if_ret('0', [], [goto('failed')]),
           ]),
         ],

@@ -98,15 +98,15 @@ const populate_undo = instruction('ttm_tt_populate_undo', (bo: string, ret: stri
   },
 });
 /** The pages come, those from swap with their contents; a read from swap may fail and then the copy stays (B3.6, A7.5). */
-const get_pages = instruction('ttm_tt_get_pages', (bo: string, ctx: Ctx, needless: string) => ({ bo, ctx, needless }), {
+const get_pages = instruction('ttm_tt_get_pages', (bo: string, ctx: Ctx) => ({ bo, ctx }), {
   text: ({ bo }) => `ttm_pool_alloc(${bo}->ttm)`,
   touches: onTtmBo,
   outcomes: (kernel, _me, { bo, ctx }) =>
     boRow(kernel, bo).tt === 'swapped' || ctxHas(ctx, 'gfp_retry_mayfail') ? ['ok', 'fails'] : ['ok'],
-  run: (kernel, me, { bo, needless }, outcome) => {
+  run: (kernel, me, { bo }, outcome) => {
     if (outcome === 'fails') return returns(kernel, me, '-ENOMEM');
     countPages(kernel, bo, 'less'); // they were counted ahead, and populate counts them again
-    const get = (): void => populate(kernel, me, bo, needless === 'yes');
+    const get = (): void => populate(kernel, me, bo);
     if (boRow(kernel, bo).tt === 'swapped') changeEvictability(kernel, me, bo, get);
     else get();
     returns(kernel, me, '0');
@@ -128,9 +128,7 @@ const restore_page = instruction('ttm_pool_restore_page', (bo: string) => ({ bo 
   },
 });
 /** Give the buffer its pages, within the limit if others can be swapped out (B3.2, B3.7). ret '0' or the error. */
-export const ttm_bo_populate = (bo: string, ctx: Ctx = ''): Block => [
-  call('ttm_bo_populate', { bo, ctx, needless: 'no' }),
-];
+export const ttm_bo_populate = (bo: string, ctx: Ctx = ''): Block => [call('ttm_bo_populate', { bo, ctx })];
 
 /** The copy is complete: the pages go, and nobody evicts it any more. ret their number (B3.5, B12.3). */
 export const ttm_tt_swap_finish = instruction('ttm_tt_swap_finish', (bo: string) => ({ bo }), {
@@ -225,7 +223,7 @@ export const ttmTt: KernelObject = {
       ]),
       label('get'),
       kmalloc('GFP_KERNEL', 'pages'),
-      get_pages('$bo', '$ctx', '$needless'),
+      get_pages('$bo', '$ctx'),
       if_ret('0', [return_('0')]),
       populate_undo('$bo', '-ENOMEM'),
       return_('ret'),

@@ -16,6 +16,7 @@ import { type Kept, constant, fixedName, flag, int, maybe, name, table } from '.
 import { deviceTouches, translation } from './buffer.ts';
 import { might_sleep } from './context.ts';
 import { engineShared } from './engine.ts';
+import { stoppedInVain } from './eviction.ts';
 import { forever } from './flow.ts';
 import { answerWait, bufferFull, raiseFault } from './gpu-fault.ts';
 import { pendingFences } from './resv.ts';
@@ -63,6 +64,10 @@ const fields = {
 };
 declare module '../machine.ts' {
   interface Slices extends Kept<typeof fields> {}
+  interface Facts {
+    /** A queue that was on the hardware is on it no more; `needless` says why nobody has anything of it. */
+    stopped: { queue: string; needless: string | null };
+  }
 }
 type QueueRow = Kept<typeof fields>['user_queues'][string];
 export const queueRow = (kernel: KernelState, queue: string): QueueRow => kernel.user_queues[queue] as QueueRow;
@@ -92,15 +97,11 @@ export const map_queue = instruction('map_queue', (queue: string) => ({ queue })
   },
 });
 /** It does not run any more; what it was in the middle of, a fault included, begins again when it is mapped. */
-const takeOff = (kernel: KernelState, queue: string): void => {
-  Object.assign(queueRow(kernel, queue), {
-    mapped: false,
-    busy: false,
-    suspending: false,
-    faulting: null,
-    fault_lost: false,
-  });
-};
+function takeOff(kernel: KernelState, me: string, queue: string): void {
+  const row = queueRow(kernel, queue);
+  if (row.mapped) note(kernel, me, { kind: 'stopped', queue, needless: stoppedInVain(kernel, row.uses) });
+  Object.assign(row, { mapped: false, busy: false, suspending: false, faulting: null, fault_lost: false });
+}
 /** Why the hardware cannot take it off now: it stands in a fault, and this hardware must get out of it first (C35). */
 const faultKeeps = (kernel: KernelState, queue: string): Wait | undefined =>
   queueRow(kernel, queue).preempts_on_fault ? undefined : answerWait(kernel, queue);
@@ -110,14 +111,14 @@ export const unmap_queue = instruction('unmap_queue', (queue: string) => ({ queu
   text: ({ queue }) => `unmap_queue(${queue})`,
   touches: onQueue,
   waits: (kernel, _me, { queue }) => faultKeeps(kernel, queue),
-  run: (kernel, _me, { queue }) => takeOff(kernel, queue),
+  run: (kernel, me, { queue }) => takeOff(kernel, me, queue),
 });
 /** Reset the queue: it is off the hardware whatever it was doing, and what ran on it is gone (P-8, HC-3). */
 export const reset_queue = instruction('reset_queue', (queue: string) => ({ queue }), {
   text: ({ queue }) => `reset_queue(${queue})`,
   touches: onQueue,
-  run: (kernel, _me, { queue }) => {
-    takeOff(kernel, queue);
+  run: (kernel, me, { queue }) => {
+    takeOff(kernel, me, queue);
     const row = queueRow(kernel, queue);
     Object.assign(row, { endless: false, rptr: row.rung });
   },
@@ -279,7 +280,7 @@ const firmware_preempts = instruction('firmware_preempts', (firmware: string) =>
   outcomes: (kernel, _me, { firmware }) =>
     asked(kernel, firmware).flatMap(({ queue, wait }) => (wait === undefined ? [queue] : [])),
   run: (kernel, me, _operands, queue) => {
-    takeOff(kernel, queue);
+    takeOff(kernel, me, queue);
     note(kernel, me, { kind: 'progress', what: `${queue} is preempted` });
   },
 });
