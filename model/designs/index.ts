@@ -6,6 +6,7 @@ import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
+import { limboToVram } from './limbo-to-vram.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
@@ -25,6 +26,7 @@ export const designs: readonly Design[] = [
   submitIoctlFence,
   nextSerial,
   systemPlacementFenced,
+  limboToVram,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,

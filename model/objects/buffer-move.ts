@@ -22,8 +22,6 @@ function place(kernel: KernelState, me: string, bo: string, to: Place): void {
     redirect(kernel, bo, ['VRAM'], 'freed');
     row.vram = 'zero';
   }
-  // What a buffer finds in memory that it never had is not its own (B4.2).
-  if (isTtm(kernel, bo) && row.place === null && !usesTt(kernel, bo, to)) row.vram = 'stale';
   if (isTtm(kernel, bo)) installResource(kernel, me, bo, to);
   else row.place = to;
 }
@@ -67,6 +65,14 @@ export const device_copy = instruction('device_copy', (bo: string) => ({ bo }), 
     row[first.startsWith('vram') ? 'vram' : 'pages'] = tagOf(first);
   },
 });
+/** The device fills the buffer with zeroes, by address and not through anybody's mapping (B4.7). */
+export const device_fill = instruction('device_fill', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `copy engine fills ${bo} with 0`,
+  touches: onBo,
+  run: (kernel, _me, { bo }) => {
+    boRow(kernel, bo)[memoryOf(kernel, bo)] = 'zero';
+  },
+});
 /** Is what must be kept where it goes, too: there is nothing, or somebody copied it before? */
 const isThereToo = (kernel: KernelState, bo: string, to: Place): boolean => {
   const row = boRow(kernel, bo);
@@ -81,6 +87,9 @@ export const ttm_bo_move_null = instruction('ttm_bo_move_null', (bo: string, to:
     const row = boRow(kernel, bo);
     if (row.place !== null && onDevice(kernel, bo) === usesTt(kernel, bo, to) && !isThereToo(kernel, bo, to))
       complain(kernel, me, bo, 'B4.1', `${bo} goes from ${row.place} to ${to} and nobody copies its contents`);
+    // What a buffer finds in memory that it never had is not its own, until somebody clears it (B4.2, B4.7).
+    const new_to_it = isTtm(kernel, bo) && (row.place === null || !hasContents(kernel, bo));
+    if (new_to_it && !usesTt(kernel, bo, to)) row.vram = 'stale';
     place(kernel, me, bo, to);
     returns(kernel, me, '0');
   },
@@ -108,5 +117,5 @@ export const ttm_bo_move_memcpy = instruction('ttm_bo_move_memcpy', (bo: string,
 });
 
 export const bufferMove: KernelObject = {
-  ops: [ttm_bo_move_null, ttm_bo_move_memcpy, copy_job_init, device_copy],
+  ops: [ttm_bo_move_null, ttm_bo_move_memcpy, copy_job_init, device_copy, device_fill],
 };

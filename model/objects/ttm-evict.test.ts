@@ -6,13 +6,17 @@ import { misuses, stage } from '../stage.ts';
 import { type Setup, inconsistencies, ttmAlone, ttmKernel } from '../ttm-stage.ts';
 import {
   type Place,
+  cpu_read,
+  device_fill,
   if_ret,
   if_var,
   multihop,
   return_,
   ttm_bo_evict,
+  ttm_bo_move_memcpy,
   ttm_bo_move_null,
   ttm_bo_place,
+  ttm_bo_populate,
   ttm_bo_reserve,
   ttm_bo_unreserve,
   ttm_bo_validate,
@@ -164,11 +168,26 @@ describe('moves', () => {
     routines: { move },
   });
   test('B4.6: bringing pages for a hop when there is nothing in them is needless; with contents it is not', () => {
-    expect(populatedFacts(['VRAM'], setup('limbo'))).toEqual([true]);
-    expect(populatedFacts(['VRAM'], setup('swapped'))).toEqual([false]);
+    expect(populatedFacts(['VRAM'], setup('limbo'))).toEqual(['it only passes through TT on its way']);
+    expect(populatedFacts(['VRAM'], setup('swapped'))).toEqual([null]);
+    expect(populatedFacts(['TT'], setup('limbo'))).toEqual([null]);
+  });
+  test('B4.6: so it is when the driver brings them by itself in its move', () => {
+    const driver: Block = [ttm_bo_populate('$bo'), ttm_bo_move_memcpy('$bo', '$new_mem' as Place), return_('0')];
+    expect(populatedFacts(['VRAM'], setup('limbo', driver))).toEqual(['it is on its way to VRAM']);
+    expect(populatedFacts(['VRAM'], setup('swapped', driver))).toEqual([null]);
   });
   test('B4.7: a driver that sees that there is nothing moves at once and needs no pages', () => {
     expect(populatedFacts(['VRAM'], setup('limbo', direct))).toEqual([]);
+  });
+  test('B4.2: what it finds in the new memory is not its own, until the device has cleared it', () => {
+    const reads = (...clear: Block): string[] =>
+      ttmAlone(
+        [ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['VRAM']), clear, cpu_read('bo'), ttm_bo_unreserve('bo')],
+        setup('limbo', direct),
+      ).facts.flatMap((fact) => (fact.kind === 'reads' ? [fact.got] : []));
+    expect(reads()).toEqual(['stale']);
+    expect(reads(device_fill('bo'))).toEqual(['zero']);
   });
   test('B10.2: a hop on the way to a hop is a mistake of the driver', () => {
     const never = setup('limbo', [return_(multihop('TT'))]);
