@@ -8,6 +8,7 @@ import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
+import { moveKnowsThreeStates } from './move-knows-three-states.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
@@ -27,6 +28,7 @@ export const designs: readonly Design[] = [
   nextSerial,
   systemPlacementFenced,
   limboToVram,
+  moveKnowsThreeStates,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,

@@ -4,7 +4,7 @@
  */
 import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { freePages, freshContents, populate } from './buffer-pages.ts';
-import { boRow, busyWith, memoryOf, onBo, onDevice, redirect, tagOf } from './buffer.ts';
+import { absentReason, boRow, busyWith, memoryOf, onBo, onDevice, redirect, tagOf } from './buffer.ts';
 import { installResource } from './ttm-resource.ts';
 import { type Place, complain, isTtm, ttmRow, usesTt } from './ttm.ts';
 
@@ -65,6 +65,17 @@ export const device_copy = instruction('device_copy', (bo: string) => ({ bo }), 
     row[first.startsWith('vram') ? 'vram' : 'pages'] = tagOf(first);
   },
 });
+/** The driver copies the pages to VRAM by itself, before it says that the buffer is there. It takes them to be there. */
+export const copy_pages_to_vram = instruction('copy_pages_to_vram', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `memcpy_toio(vram, ${bo}->ttm->pages)`,
+  touches: onBo,
+  run: (kernel, me, { bo }) => {
+    const row = boRow(kernel, bo);
+    const stale = absentReason(kernel, bo);
+    note(kernel, me, { kind: 'accesses', bo, by: me, stale });
+    row.vram = stale === null ? row.pages : 'stale';
+  },
+});
 /** The device fills the buffer with zeroes, by address and not through anybody's mapping (B4.7). */
 export const device_fill = instruction('device_fill', (bo: string) => ({ bo }), {
   text: ({ bo }) => `copy engine fills ${bo} with 0`,
@@ -76,7 +87,8 @@ export const device_fill = instruction('device_fill', (bo: string) => ({ bo }), 
 /** Is what must be kept where it goes, too: there is nothing, or somebody copied it before? */
 const isThereToo = (kernel: KernelState, bo: string, to: Place): boolean => {
   const row = boRow(kernel, bo);
-  const copied = isTtm(kernel, bo) && row[usesTt(kernel, bo, to) ? 'pages' : 'vram'] === row[memoryOf(kernel, bo)];
+  const kept = !onDevice(kernel, bo) && row.tt !== 'populated' ? row.swap : row[memoryOf(kernel, bo)];
+  const copied = isTtm(kernel, bo) && row[usesTt(kernel, bo, to) ? 'pages' : 'vram'] === kept;
   return copied || !hasContents(kernel, bo);
 };
 /** Change only the placement: the same pages serve both, or there was no place before (B2.5, drivers/gpu/drm/ttm/tests/ttm_kunit_helpers.c). */
@@ -117,5 +129,5 @@ export const ttm_bo_move_memcpy = instruction('ttm_bo_move_memcpy', (bo: string,
 });
 
 export const bufferMove: KernelObject = {
-  ops: [ttm_bo_move_null, ttm_bo_move_memcpy, copy_job_init, device_copy, device_fill],
+  ops: [ttm_bo_move_null, ttm_bo_move_memcpy, copy_job_init, device_copy, copy_pages_to_vram, device_fill],
 };

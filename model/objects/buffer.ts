@@ -92,7 +92,7 @@ export function staleReason(kernel: KernelState, bo: string): string | null {
   return null;
 }
 /** Why the CPU finds nothing there, or nothing. */
-const absentReason = (kernel: KernelState, bo: string): string | null => {
+export const absentReason = (kernel: KernelState, bo: string): string | null => {
   const { tt } = boRow(kernel, bo);
   if (onDevice(kernel, bo) || tt === 'populated') return null;
   return `${bo} has no pages: they are ${tt === 'swapped' ? 'swapped out' : tt === 'backed_up' ? 'in backup' : 'not there yet'}`;

@@ -6,7 +6,9 @@ import { misuses, stage } from '../stage.ts';
 import { type Setup, inconsistencies, ttmAlone, ttmKernel } from '../ttm-stage.ts';
 import {
   type Place,
+  copy_pages_to_vram,
   cpu_read,
+  cpu_write,
   device_fill,
   if_ret,
   if_var,
@@ -20,6 +22,7 @@ import {
   ttm_bo_reserve,
   ttm_bo_unreserve,
   ttm_bo_validate,
+  ttm_global_swapout,
   ttm_lru_bulk_move_tail,
   dma_resv_lock,
   dma_resv_unlock,
@@ -188,6 +191,19 @@ describe('moves', () => {
       ).facts.flatMap((fact) => (fact.kind === 'reads' ? [fact.got] : []));
     expect(reads()).toEqual(['stale']);
     expect(reads(device_fill('bo'))).toEqual(['zero']);
+  });
+  test('B4.9: what is in swap must be kept too, and a driver that copies must have brought the pages', () => {
+    const after = (...move: Block) => {
+      const write = [ttm_bo_reserve('bo'), ttm_bo_populate('bo'), cpu_write('bo', 'red'), ttm_bo_unreserve('bo')];
+      const go = [ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['VRAM']), cpu_read('bo'), ttm_bo_unreserve('bo')];
+      const { facts } = ttmAlone([write, ttm_global_swapout(), go], setup('limbo', [move, direct]));
+      const touched = facts.some((fact) => fact.kind === 'accesses' && fact.stale !== null);
+      const read = facts.findLast((fact) => fact.kind === 'reads');
+      return [inconsistencies(facts), touched ? 'no pages' : 'pages', read?.kind === 'reads' ? read.got : 'nothing'];
+    };
+    expect(after(ttm_bo_populate('$bo'), copy_pages_to_vram('$bo'))).toEqual([[], 'pages', 'red']);
+    expect(after(copy_pages_to_vram('$bo'))).toEqual([['B4.1'], 'no pages', 'stale']);
+    expect(after()).toEqual([['B4.1'], 'pages', 'zero']);
   });
   test('B10.2: a hop on the way to a hop is a mistake of the driver', () => {
     const never = setup('limbo', [return_(multihop('TT'))]);
