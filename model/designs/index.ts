@@ -1,5 +1,6 @@
 /** The designs there are; one file each. A new design is a new file and its name here. */
 import type { Design } from '../design.ts';
+import { asyncUnbind } from './async-unbind.ts';
 import { canaryAbba } from './canary-abba.ts';
 import { canarySignalForgotten } from './canary-signal-forgotten.ts';
 import { commitTailResv } from './commit-tail-resv.ts';
@@ -29,6 +30,7 @@ export const designs: readonly Design[] = [
   systemPlacementFenced,
   limboToVram,
   moveKnowsThreeStates,
+  asyncUnbind,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,
