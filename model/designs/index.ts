@@ -14,6 +14,7 @@ import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
+import { swapNotifyLateError } from './swap-notify-late-error.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
 import { vgemFence } from './vgem-fence.ts';
@@ -31,6 +32,7 @@ export const designs: readonly Design[] = [
   limboToVram,
   moveKnowsThreeStates,
   asyncUnbind,
+  swapNotifyLateError,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,

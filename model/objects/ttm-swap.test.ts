@@ -151,6 +151,14 @@ describe('how', () => {
     const fails = run(body, notified([return_('-EBUSY')]));
     expect([fails.rules, fails.tt(), stale(fails.facts)]).toEqual([['B18.6'], 'swapped', true]);
   });
+  test('B12.4: where the callback may fail, nothing is swapped and the contents are there', () => {
+    const setup = notified([return_('-EBUSY')]);
+    const refusing = { ...setup, devices: { bdev: { swap_notify: 'notify', swap_notify_may_fail: true } } };
+    const done = run([device_map('bo'), ttm_device_swapout('bdev'), device_read('bo')], refusing);
+    expect([done.rules, done.tt(), reads(done.facts), done.left]).toEqual([[], 'populated', ['red/red'], []]);
+    const agrees = { ...refusing, routines: { notify: [return_('0')] } };
+    expect(run(ttm_device_swapout('bdev'), agrees).tt()).toBe('swapped');
+  });
   test('B12.4: or it takes the pages itself, and nothing is copied', () => {
     const { ret, tt } = run(ttm_device_swapout('bdev'), notified([ttm_tt_unpopulate('$bo')]));
     expect([ret, tt()]).toEqual(['0', 'limbo']);

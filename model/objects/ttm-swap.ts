@@ -2,7 +2,7 @@
  * Swap-out: TTM takes the pages of buffers that it finds, of any device (drivers/gpu/drm/ttm/ttm_bo.c, ttm_device.c; B12).
  *
  * The driver hears of it in `swap_notify`, after which the copy is made whatever it says: the callback returns nothing,
- * so a driver that finds out here that it cannot let go has no way to say so (B12.4).
+ * so a driver that finds out here that it cannot let go has no way to say so (B12.4), unless a design lets it.
  */
 import { type Block, type KernelObject, type Thread, instruction, note, returns } from '../machine.ts';
 import { boRow } from './buffer.ts';
@@ -11,7 +11,7 @@ import { I_MMAP, might_sleep, probe } from './context.ts';
 import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
 import { mutex_lock, mutex_unlock } from './lock.ts';
 import { dma_resv_unlock } from './resv.ts';
-import { PLACES, managerName, ttPages, ttmRow } from './ttm.ts';
+import { PLACES, deviceOf, managerName, ttPages, ttmRow } from './ttm.ts';
 import { multihop } from './ttm-bo-move.ts';
 import { lru_cursor_fini, lru_cursor_next } from './ttm-evict.ts';
 import { ttm_hook } from './ttm-hooks.ts';
@@ -59,6 +59,17 @@ const hop_refused = instruction('ttm_swap_hop_refused', (bo: string) => ({ bo })
     returns(kernel, me, '-EINVAL');
   },
 });
+/** What the driver said in swap_notify, if anybody listens: ret '0', or its error where the callback may fail (B12.4). */
+const notified = instruction('ttm_swap_notified', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `${bo} may go`,
+  local: true,
+  touches: onTtmBo,
+  run: (kernel, me, { bo }) => {
+    const { ret } = kernel.threads[me] as Thread;
+    const refused = (ERRORS as readonly string[]).includes(ret) && deviceOf(kernel, bo)?.swap_notify_may_fail === true;
+    returns(kernel, me, refused ? ret : '0');
+  },
+});
 /** The next manager of the device whose buffers have pages, from SYSTEM upward: ret '0' with `manager`, or 'end' (B12.2). */
 export const next_manager = instruction('ttm_next_manager', (device: string, at: string) => ({ device, at }), {
   text: ({ device }) => `for each manager of ${device} with use_tt`,
@@ -103,7 +114,7 @@ export const ttm_device_swapout = (device: string, ctx: Ctx = ''): Block => [
 ];
 
 export const ttmSwap: KernelObject = {
-  ops: [swap_wanted, unmap_virtual, pages_left, hop_refused, next_manager, next_device, rotate],
+  ops: [swap_wanted, unmap_virtual, notified, pages_left, hop_refused, next_manager, next_device, rotate],
   routines: {
     ttm_global_swapout: [
       mutex_lock('ttm_global_mutex'),
@@ -160,6 +171,8 @@ export const ttmSwap: KernelObject = {
       if_ret('0', [], [return_('ret')]),
       unmap_virtual('$bo'),
       ttm_hook('$bo', 'swap_notify'),
+      notified('$bo'),
+      if_ret('0', [], [return_('ret')]),
       // Did the driver take the pages itself? Then there is nothing to copy.
       pages_left('$bo'),
       if_ret('0', [return_('0')]),
