@@ -12,6 +12,7 @@ import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
 import { moveKnowsThreeStates } from './move-knows-three-states.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
+import { resourceNull } from './resource-null.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { swapNotifyLateError } from './swap-notify-late-error.ts';
@@ -33,6 +34,7 @@ export const designs: readonly Design[] = [
   moveKnowsThreeStates,
   asyncUnbind,
   swapNotifyLateError,
+  resourceNull,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,

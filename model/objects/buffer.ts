@@ -202,11 +202,22 @@ export const cpu_write = instruction('cpu_write', (bo: string, tag: string) => (
   },
 });
 
-/** Where is the buffer? ret the place, or 'NULL' when it has no resource (B2.1). */
+/** Where is the buffer, if anywhere? ret the place, or 'NULL' when it has no resource (B2.1). */
 export const ttm_bo_place = instruction('ttm_bo_place', (bo: string) => ({ bo }), {
   text: ({ bo }) => `${bo}->resource->mem_type`,
   touches: onBo,
   run: (kernel, me, { bo }) => returns(kernel, me, boRow(kernel, bo).place ?? 'NULL'),
+});
+
+/** The same, by somebody who takes it for granted that there is a resource: ret the place, or 'NULL' after the oops (B2.1). */
+export const resource_mem_type = instruction('resource_mem_type', (bo: string) => ({ bo }), {
+  text: ({ bo }) => `${bo}->resource->mem_type /* unchecked */`,
+  touches: onBo,
+  run: (kernel, me, { bo }) => {
+    const { place } = boRow(kernel, bo);
+    if (place === null) complain(kernel, me, bo, 'B2.1', `${me} follows ${bo}->resource, which is NULL`);
+    returns(kernel, me, place ?? 'NULL');
+  },
 });
 
 /** What a copy that the device has yet to do will bring. */
@@ -214,5 +225,15 @@ export const tagOf = (copy: string): string => copy.slice(copy.indexOf(':') + 1)
 
 export const buffer: KernelObject = {
   schema: fields,
-  ops: [device_map, device_unmap, device_is_mapped, device_write, device_read, cpu_read, cpu_write, ttm_bo_place],
+  ops: [
+    device_map,
+    device_unmap,
+    device_is_mapped,
+    device_write,
+    device_read,
+    cpu_read,
+    cpu_write,
+    ttm_bo_place,
+    resource_mem_type,
+  ],
 };

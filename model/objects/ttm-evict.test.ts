@@ -1,7 +1,7 @@
 /** Eviction: who may be taken, who may be waited for, and what the caller hears (B7..B10). */
 import { describe, expect, test } from 'vitest';
 import { must } from '../design.ts';
-import type { Block } from '../machine.ts';
+import type { Block, Instruction } from '../machine.ts';
 import { misuses, stage } from '../stage.ts';
 import { type Setup, inconsistencies, ttmAlone, ttmKernel } from '../ttm-stage.ts';
 import {
@@ -13,6 +13,7 @@ import {
   if_ret,
   if_var,
   multihop,
+  resource_mem_type,
   return_,
   ttm_bo_evict,
   ttm_bo_move_memcpy,
@@ -204,6 +205,12 @@ describe('moves', () => {
     expect(after(ttm_bo_populate('$bo'), copy_pages_to_vram('$bo'))).toEqual([[], 'pages', 'red']);
     expect(after(copy_pages_to_vram('$bo'))).toEqual([['B4.1'], 'no pages', 'stale']);
     expect(after()).toEqual([['B4.1'], 'pages', 'zero']);
+  });
+  test('B2.1: to look where it is needs a check, for it may be nowhere', () => {
+    const rules = (look: (bo: string) => Instruction, place: Place | null) =>
+      inconsistencies(ttmAlone([look('bo')], { bos: { bo: { place } }, managers: { VRAM: device } }).facts);
+    expect([rules(resource_mem_type, null), rules(resource_mem_type, 'VRAM')]).toEqual([['B2.1'], []]);
+    expect([rules(ttm_bo_place, null), rules(ttm_bo_place, 'VRAM')]).toEqual([[], []]);
   });
   test('B10.2: a hop on the way to a hop is a mistake of the driver', () => {
     const never = setup('limbo', [return_(multihop('TT'))]);
