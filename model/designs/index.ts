@@ -6,6 +6,7 @@ import { canarySignalForgotten } from './canary-signal-forgotten.ts';
 import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
+import { evictWithTicket } from './evict-with-ticket.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
@@ -35,6 +36,7 @@ export const designs: readonly Design[] = [
   asyncUnbind,
   swapNotifyLateError,
   resourceNull,
+  evictWithTicket,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,
