@@ -18,6 +18,7 @@ import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { swapNotifyLateError } from './swap-notify-late-error.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
+import { unloadWithBuffers } from './unload-with-buffers.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
 import { vgemFence } from './vgem-fence.ts';
 
@@ -37,6 +38,7 @@ export const designs: readonly Design[] = [
   swapNotifyLateError,
   resourceNull,
   evictWithTicket,
+  unloadWithBuffers,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,

@@ -1,7 +1,7 @@
 /** What the kernel's own tests of the device assert (drivers/gpu/drm/ttm/tests/ttm_device_test.c), and teardown (B17). */
 import { describe, expect, test } from 'vitest';
 import { must } from '../design.ts';
-import type { Block } from '../machine.ts';
+import type { Block, Instruction } from '../machine.ts';
 import { stage } from '../stage.ts';
 import { type Setup, inconsistencies, ttmAlone, ttmKernel } from '../ttm-stage.ts';
 import {
@@ -12,6 +12,7 @@ import {
   dma_resv_lock,
   dma_resv_reserve_fences,
   dma_resv_unlock,
+  drm_dev_enter,
   ttm_bo_put,
   ttm_bo_reserve,
   ttm_bo_unreserve,
@@ -83,8 +84,8 @@ describe('teardown', () => {
     dma_resv_unlock('bo'),
     ttm_bo_put('bo'),
   ];
-  const unload = (...last: Block) => {
-    const kernel = ttmKernel(setup);
+  const unload = (last: Block | Instruction, devices: Setup['devices'] = { bdev: { move: 'mock_move' } }) => {
+    const kernel = ttmKernel({ ...setup, devices });
     const at = stage({
       ...kernel,
       threads: { unload: must([busyAndPut, last]), gpu: must([dma_fence_signal('job')]), ...kernel.threads },
@@ -101,6 +102,15 @@ describe('teardown', () => {
     const { at, facts } = unload(ttm_resource_manager_fini('SYSTEM'));
     const rest = [...at.runs('gpu'), ...at.runs('delete_bo')];
     expect(inconsistencies([...facts, ...rest])).toEqual(['S-B7', 'S-B7']);
+  });
+  test('B17.3, C20: so it is in a fini that drains last, as it did up to 6.1', () => {
+    const { at, facts } = unload(ttm_device_fini('bdev'), { bdev: { move: 'mock_move', fini: 'managers first' } });
+    const rest = [...at.runs('gpu'), ...at.runs('delete_bo'), ...at.runs('unload')];
+    expect(inconsistencies([...facts, ...rest])).toEqual(['S-B7', 'S-B7']);
+  });
+  test('nobody comes in from user space once the device is gone', () => {
+    const gone = ttmAlone([ttm_device_fini('bdev'), drm_dev_enter('bdev')], { bos: {} });
+    expect([gone.ret, ttmAlone(drm_dev_enter('bdev'), { bos: {} }).ret]).toEqual(['0', '1']);
   });
   test('B9.8: evict_all empties the manager, and then waits for the last move out of it', () => {
     const full: Setup = {

@@ -2,13 +2,13 @@
  * A device of TTM comes and goes (drivers/gpu/drm/ttm/ttm_device.c; B17).
  *
  * At the end the order is everything: first every delayed delete runs to completion, which waits for fences, and only
- * then the managers go. A buffer that is still in a manager afterwards reaches for memory that is no more (C20, S-B7).
+ * then the managers go (up to 6.1 it was the other way round). A buffer that is still in a manager afterwards reaches for memory that is no more (C20, S-B7).
  */
 import { type Block, type KernelObject, type KernelState, instruction, returns } from '../machine.ts';
 import { boRow } from './buffer.ts';
 import { freePages } from './buffer-pages.ts';
 import { might_sleep } from './context.ts';
-import { call } from './flow.ts';
+import { call, if_ret } from './flow.ts';
 import { mutex_lock, mutex_unlock } from './lock.ts';
 import { type TtmDeviceRow, managerName } from './ttm.ts';
 import { stillDeleting } from './ttm-release.ts';
@@ -81,6 +81,19 @@ export const ttm_device_clear_dma_mappings = instruction(
   },
 );
 
+/** Is the device there for whoever comes from user space? ret '1', or '0' once it is gone. */
+export const drm_dev_enter = instruction('drm_dev_enter', (device: string) => ({ device }), {
+  text: ({ device }) => `drm_dev_enter(${device})`,
+  touches: onDevice,
+  run: (kernel, me, { device }) => returns(kernel, me, rowOf(kernel, device).state === 'live' ? '1' : '0'),
+});
+const fini_order = instruction('ttm_device_fini_order', (device: string) => ({ device }), {
+  text: () => '',
+  local: true,
+  touches: onDevice,
+  run: (kernel, me, { device }) => returns(kernel, me, rowOf(kernel, device).fini),
+});
+
 export const ttm_device_init = (device: string): Block => [
   mutex_lock('ttm_global_mutex'),
   device_init(device),
@@ -91,16 +104,21 @@ export const ttm_device_fini = (device: string): Block => [
   call('ttm_device_fini', { device, system: managerName(device, 'SYSTEM') }),
 ];
 
+const managers_go: Block = [ttm_resource_manager_set_used('$system', false), ttm_resource_manager_fini('$system')];
+
 export const ttmDevice: KernelObject = {
-  ops: [device_init, leave, ttm_drain_workqueue, gone, ttm_device_clear_dma_mappings],
+  ops: [device_init, drm_dev_enter, leave, fini_order, ttm_drain_workqueue, gone, ttm_device_clear_dma_mappings],
   routines: {
     ttm_device_fini: [
       mutex_lock('ttm_global_mutex'),
       leave('$device'),
       mutex_unlock('ttm_global_mutex'),
-      ttm_drain_workqueue('$device'),
-      ttm_resource_manager_set_used('$system', false),
-      ttm_resource_manager_fini('$system'),
+      fini_order('$device'),
+      if_ret(
+        'drains first',
+        [ttm_drain_workqueue('$device'), managers_go],
+        [managers_go, ttm_drain_workqueue('$device')],
+      ),
       gone('$device'),
     ],
   },

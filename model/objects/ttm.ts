@@ -58,6 +58,8 @@ const fields = {
     swap_notify: fixedName('routines'),
     release_notify: fixedName('routines'),
     delete_mem_notify: fixedName('routines'),
+    /** Up to 6.1 the managers went before the delayed deletes had run (B16.8, B17.3). */
+    fini: constant<'drains first' | 'managers first'>('drains first'),
     /** May swap_notify refuse? In the kernel it returns nothing, so whatever it finds out is lost (B12.4). */
     swap_notify_may_fail: constant<boolean>(false),
     /** What an eviction says when it would have had to wait for an older transaction (B9.5): the kernel hides it. */
