@@ -17,6 +17,7 @@ import { resourceNull } from './resource-null.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { swapNotifyLateError } from './swap-notify-late-error.ts';
+import { swapoutUnderPressure } from './swapout-under-pressure.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { unloadWithBuffers } from './unload-with-buffers.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
@@ -39,6 +40,7 @@ export const designs: readonly Design[] = [
   resourceNull,
   evictWithTicket,
   unloadWithBuffers,
+  swapoutUnderPressure,
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,

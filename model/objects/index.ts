@@ -92,6 +92,7 @@ import { workObject } from './work.ts';
 import { workqueue } from './workqueue.ts';
 import { wwMutex } from './ww-mutex.ts';
 import { wwTicket } from './ww-ticket.ts';
+import { zone } from './zone.ts';
 
 export const objects: readonly KernelObject[] = [
   adversaryObject,
@@ -186,6 +187,7 @@ export const objects: readonly KernelObject[] = [
   workqueue,
   wwMutex,
   wwTicket,
+  zone,
 ];
 
 export * from './adversary.ts';
@@ -281,3 +283,4 @@ export { flush_workqueue } from './workqueue.ts';
 export * from './ww-mutex.ts';
 export * from './ww-ticket.ts';
 export * from './ww-lock.ts';
+export * from './zone.ts';

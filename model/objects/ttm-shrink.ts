@@ -18,7 +18,7 @@ import { next_manager, unmap_virtual } from './ttm-swap.ts';
 import { type Ctx, ERRORS, ttm_tt_purge } from './ttm-tt.ts';
 
 /** Has it pages of its own that could go: ret 'here' in SYSTEM, 'elsewhere', or '-EBUSY' (B14.5). */
-const shrink_wanted = instruction('ttm_bo_shrink_suitable', (bo: string) => ({ bo }), {
+export const ttm_bo_shrink_suitable = instruction('ttm_bo_shrink_suitable', (bo: string) => ({ bo }), {
   text: ({ bo }) => `ttm_bo_shrink_suitable(${bo})`,
   local: true,
   touches: onTtmBo,
@@ -46,10 +46,10 @@ export const ttm_lru_shrink = (device: string, { purge = false } = {}, ctx: Ctx 
 ];
 
 export const ttmShrink: KernelObject = {
-  ops: [shrink_wanted],
+  ops: [ttm_bo_shrink_suitable],
   routines: {
     ttm_bo_shrink: [
-      shrink_wanted('$bo'),
+      ttm_bo_shrink_suitable('$bo'),
       if_ret('-EBUSY', [return_('-EBUSY')]),
       if_ret('elsewhere', [
         if_var('allow_move', 'no', [return_('-EBUSY')]),

@@ -143,7 +143,7 @@ export const ttm_tt_swap_finish = instruction('ttm_tt_swap_finish', (bo: string)
 });
 
 /** One page to backup and freed: ret 'more', '0' after the last, '-ENOMEM' and what was done stays done (B3.8, A7.4). */
-const backup_page = instruction('ttm_pool_backup_page', (bo: string) => ({ bo }), {
+export const ttm_pool_backup_page = instruction('ttm_pool_backup_page', (bo: string) => ({ bo }), {
   text: ({ bo }) => `ttm_backup_backup_page(${bo}->ttm)`,
   touches: onTtmBo,
   outcomes: () => ['ok', 'fails'],
@@ -161,7 +161,8 @@ const backup_page = instruction('ttm_pool_backup_page', (bo: string) => ({ bo })
 });
 /** Page by page to backup, freeing each: ret how many it managed, or the error when none (B3.8). */
 export const ttm_tt_backup = (bo: string): Block => [call('ttm_tt_backup', { bo })];
-const backed_up = instruction('ttm_tt_backed_up', (bo: string) => ({ bo }), {
+/** How many of its pages are in backup: ret, which stays when there are none. */
+export const ttm_tt_backed_up = instruction('ttm_tt_backed_up', (bo: string) => ({ bo }), {
   text: ({ bo }) => `the pages of ${bo} in backup`,
   local: true,
   touches: onTtmBo,
@@ -195,8 +196,8 @@ export const ttmTt: KernelObject = {
     get_pages,
     restore_page,
     ttm_tt_swap_finish,
-    backup_page,
-    backed_up,
+    ttm_pool_backup_page,
+    ttm_tt_backed_up,
     ttm_tt_purge,
   ],
   routines: {
@@ -238,9 +239,9 @@ export const ttmTt: KernelObject = {
     ttm_tt_backup: [
       label('next'),
       kmalloc('GFP_KERNEL', 'page'),
-      backup_page('$bo'),
+      ttm_pool_backup_page('$bo'),
       if_ret('more', [goto('next')]),
-      backed_up('$bo'),
+      ttm_tt_backed_up('$bo'),
     ],
   },
 };
