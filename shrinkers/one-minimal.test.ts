@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Case, choices, follow, word } from '../model/case.ts';
-import { type Booted, type Design, design, ioctl, must, settings, start } from '../model/design.ts';
+import { type Booted, type Design, design, expected, ioctl, must, settings, start } from '../model/design.ts';
 import { designs } from '../model/designs/index.ts';
 import type { Block } from '../model/machine.ts';
 import {
@@ -151,11 +151,14 @@ describe('everything shrinks to a 1-minimal case with the same verdict', () => {
     .constantFrom(...bootsOf.keys())
     .chain((of) => fc.constantFrom(...settings(of)).map((knobs) => ({ of, knobs })));
 
+  /** A walk in a setting that is acquitted is convicted of nothing, and there are more of them with every design. */
+  const anyWrongSetting = anySetting.filter(({ of, knobs }) => expected(of, knobs)?.acquits !== true);
+
   test('what random walks of any design are convicted of', () => {
     let convicted = 0;
     const numbers = fc.array(fc.nat(), { minLength: 150, maxLength: 150 });
     fc.assert(
-      fc.property(anySetting, numbers, fc.constantFrom('keep', 'tame'), ({ of, knobs }, chosen, taming) => {
+      fc.property(anyWrongSetting, numbers, fc.constantFrom('keep', 'tame'), ({ of, knobs }, chosen, taming) => {
         const booted = bootAtOf(of)(knobs);
         const run: Case = { design: of.name, knobs, workload: booted.workload, schedule: walk(booted, chosen) };
         for (const want of convictions(booted, run)) {

@@ -72,7 +72,7 @@ function walkInThreeForms(
 }
 
 describe('one reduce(), three forms: plain object, immer draft, learned packed state', () => {
-  test('are equal step by step on every design and setting, patches included', () => {
+  test('are equal step by step on every design and setting, patches included', { timeout: 60_000 }, () => {
     let steps = 0;
     for (const design of designs)
       for (const knobs of settings(design)) {
