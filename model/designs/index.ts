@@ -7,6 +7,7 @@ import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictWithTicket } from './evict-with-ticket.ts';
+import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
@@ -45,6 +46,7 @@ export const designs: readonly Design[] = [
   userptrMnLock,
   shrinkerWaitsFence,
   evictionFenceInSyncSlots,
+  dynamicDmaBufUserptr,
   crossRelease,
   vgemFence,
 ];
