@@ -19,6 +19,7 @@ import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { swapNotifyLateError } from './swap-notify-late-error.ts';
 import { swapoutUnderPressure } from './swapout-under-pressure.ts';
+import { swSyncDebugfs } from './sw-sync-debugfs.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { unloadWithBuffers } from './unload-with-buffers.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
@@ -49,4 +50,5 @@ export const designs: readonly Design[] = [
   dynamicDmaBufUserptr,
   crossRelease,
   vgemFence,
+  swSyncDebugfs,
 ];
