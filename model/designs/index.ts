@@ -1,6 +1,7 @@
 /** The designs there are; one file each. A new design is a new file and its name here. */
 import type { Design } from '../design.ts';
 import { asyncUnbind } from './async-unbind.ts';
+import { atomicCancel } from './atomic-cancel.ts';
 import { canaryAbba } from './canary-abba.ts';
 import { canarySignalForgotten } from './canary-signal-forgotten.ts';
 import { commitTailResv } from './commit-tail-resv.ts';
@@ -51,4 +52,5 @@ export const designs: readonly Design[] = [
   crossRelease,
   vgemFence,
   swSyncDebugfs,
+  atomicCancel,
 ];
