@@ -16,6 +16,7 @@ import { moveKnowsThreeStates } from './move-knows-three-states.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
 import { resourceNull } from './resource-null.ts';
+import { restoreWorker } from './restore-worker.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { swapNotifyLateError } from './swap-notify-late-error.ts';
@@ -48,6 +49,7 @@ export const designs: readonly Design[] = [
   userptrMnLock,
   shrinkerWaitsFence,
   evictionFenceInSyncSlots,
+  restoreWorker,
   dynamicDmaBufUserptr,
   crossRelease,
   vgemFence,
