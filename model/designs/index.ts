@@ -16,6 +16,7 @@ import { moveKnowsThreeStates } from './move-knows-three-states.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
 import { resourceNull } from './resource-null.ts';
+import { pinnedWorkingSet } from './pinned-working-set.ts';
 import { restoreWorker } from './restore-worker.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
@@ -50,6 +51,7 @@ export const designs: readonly Design[] = [
   shrinkerWaitsFence,
   evictionFenceInSyncSlots,
   restoreWorker,
+  pinnedWorkingSet,
   dynamicDmaBufUserptr,
   crossRelease,
   vgemFence,

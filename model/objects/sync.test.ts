@@ -11,6 +11,7 @@ import {
   dma_resv_unlock,
   implicit_sync_wait,
   job_starts,
+  sync_file_install,
 } from './index.ts';
 
 const busy = (usage: Usage) => [
@@ -88,5 +89,30 @@ describe('fences of memory management', () => {
       objects: { resvs: { bo: {} }, fences: { f: {} }, housekeeping: kfd },
     });
     expect(facts).toContainEqual(expect.objectContaining({ kind: 'starts', missed: [] }));
+  });
+});
+
+describe('writers whose fences stand nowhere', () => {
+  const missed = (access: Access, published: boolean, of = 'bo'): readonly string[] => {
+    const { facts } = alone(
+      [dma_fence_init('f'), published ? sync_file_install('f') : [], job_starts('job', 'bo', access)],
+      { objects: { resvs: { bo: {}, other: {} }, fences: { f: {} }, writers: { f: { of } } } },
+    );
+    return facts.flatMap((fact) => (fact.kind === 'starts' ? fact.missed : []));
+  };
+  test('R-24: who reads or writes misses one that the reservation does not know', () => {
+    expect([missed('read', true), missed('write', true)]).toEqual([['f'], ['f']]);
+  });
+  test('explicit work brings what it must wait for, and misses none of them', () => {
+    expect(missed('explicit', true)).toEqual([]);
+  });
+  test('work that nobody has heard of, and work with another buffer, is not missed', () => {
+    expect([missed('read', false), missed('read', true, 'other')]).toEqual([[], []]);
+  });
+  test('one that stands on the reservation as well is missed once', () => {
+    const { facts } = alone([dma_fence_init('f'), busy('WRITE').slice(1), job_starts('job', 'bo', 'read')], {
+      objects: { resvs: { bo: {} }, fences: { f: {} }, writers: { f: { of: 'bo' } } },
+    });
+    expect(facts).toContainEqual(expect.objectContaining({ kind: 'starts', missed: ['f'] }));
   });
 });

@@ -3,15 +3,17 @@
  * (include/linux/dma-resv.h, dma_resv_usage_rw; R-22..R-25, E1.13).
  */
 import { type Block, type KernelObject, type KernelState, instruction, note } from '../machine.ts';
-import { type Kept, constant, table } from '../schema.ts';
+import { type Kept, constant, fixedName, table } from '../schema.ts';
 import { fencesWait } from './fence.ts';
 import { armFirst } from './fence-callback.ts';
 import { mightWait } from './fence-wait.ts';
-import { type Usage, pendingFences } from './resv.ts';
+import { type Usage, pendingFences, standing } from './resv.ts';
 
 const fields = {
   /** Fences that stand for memory management, not for work: eviction and preemption fences, page-table updates. */
   housekeeping: table({ owner: constant<string>('') }),
+  /** Fences of work that writes a buffer, whether they stand on its reservation or not. */
+  writers: table({ of: fixedName('resvs') }),
 };
 declare module '../machine.ts' {
   interface Slices extends Kept<typeof fields> {}
@@ -80,7 +82,14 @@ export const implicit_sync_wait = (resv: string, access: Access, skips = ''): Bl
   implicit_sync_wait_op(resv, access, skips),
 ];
 
-/** The job begins to use the buffer: whatever its access must wait for is over, or was missed. `but` names its own fence. */
+/** Work that writes this buffer and is not over, and of which the reservation may know nothing. */
+const writing = (kernel: KernelState, resv: string): string[] =>
+  Object.keys(kernel.writers).filter((fence) => kernel.writers[fence]?.of === resv && standing(kernel, fence));
+
+/**
+ * The job begins to use the buffer: whatever its access must wait for is over, or was missed. `but` names its own fence.
+ * Who reads or writes must wait for writers, wherever their fences stand.
+ */
 export const job_starts = instruction(
   'job_starts',
   (job: string, resv: string, access: Access, but = '') =>
@@ -89,7 +98,9 @@ export const job_starts = instruction(
     text: ({ job, resv, access }) => `${job} begins to ${access === 'explicit' ? 'use' : access} ${resv}`,
     touches: onResv,
     run: (kernel, me, { job, resv, access, but }) => {
-      const missed = pendingFences(kernel, resv, usageFor(access)).filter(
+      const standsThere = pendingFences(kernel, resv, usageFor(access));
+      const elsewhere = access === 'explicit' ? [] : writing(kernel, resv);
+      const missed = [...new Set([...standsThere, ...elsewhere])].filter(
         (fence) => fence !== but && !kernel.housekeeping[fence],
       );
       note(kernel, me, { kind: 'starts', job, resv, missed });
