@@ -11,6 +11,7 @@ import { evictWithTicket } from './evict-with-ticket.ts';
 import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
+import { foreignFenceUnwind } from './foreign-fence-unwind.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
 import { moveKnowsThreeStates } from './move-knows-three-states.ts';
 import { nextSerial } from './next-serial.ts';
@@ -57,4 +58,5 @@ export const designs: readonly Design[] = [
   vgemFence,
   swSyncDebugfs,
   atomicCancel,
+  foreignFenceUnwind,
 ];
