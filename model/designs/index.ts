@@ -9,6 +9,7 @@ import { crossRelease } from './cross-release.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictWithTicket } from './evict-with-ticket.ts';
 import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
+import { evictionFence } from './eviction-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { foreignFenceUnwind } from './foreign-fence-unwind.ts';
@@ -50,6 +51,7 @@ export const designs: readonly Design[] = [
   notifierWaitsFence,
   userptrMnLock,
   shrinkerWaitsFence,
+  evictionFence,
   evictionFenceInSyncSlots,
   restoreWorker,
   pinnedWorkingSet,

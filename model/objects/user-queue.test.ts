@@ -1,16 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { must } from '../design.ts';
+import { may, must } from '../design.ts';
 import type { Block } from '../machine.ts';
 import { stage } from '../stage.ts';
 import {
   adversary,
   firmware,
   map_queue,
+  queue_is_mapped,
   reset_queue,
   ring_doorbell,
   suspend_queue,
   unmap_queue,
   user_queue,
+  work_a_while,
   write_wptr,
 } from './index.ts';
 
@@ -90,4 +92,19 @@ describe('an adversary', () => {
       'writes memory = 1',
     ]);
   });
+});
+
+test('E2.2: whether it is mapped can be asked', () => {
+  const asks = (...before: readonly string[]): string => {
+    const at = stage({
+      threads: {
+        queue: user_queue(),
+        evict: may([unmap_queue('queue')]),
+        task: may([queue_is_mapped('queue'), work_a_while('looks')]),
+      },
+    });
+    at.plays(...before, 'task');
+    return at.ret('task');
+  };
+  expect([asks(), asks('evict')]).toEqual(['1', '0']);
 });

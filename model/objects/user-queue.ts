@@ -11,7 +11,15 @@
  * and time passes beside it. What is trusted is the firmware, a thread of its own: it preempts in bounded time (P-7),
  * unless the queue stands in a page fault and the hardware cannot preempt there (G4.4).
  */
-import { type KernelObject, type KernelState, type ThreadSpec, type Wait, instruction, note } from '../machine.ts';
+import {
+  type KernelObject,
+  type KernelState,
+  type ThreadSpec,
+  type Wait,
+  instruction,
+  note,
+  returns,
+} from '../machine.ts';
 import { type Kept, constant, fixedName, flag, int, maybe, name, table } from '../schema.ts';
 import { deviceTouches, translation } from './buffer.ts';
 import { might_sleep } from './context.ts';
@@ -112,6 +120,12 @@ export const unmap_queue = instruction('unmap_queue', (queue: string) => ({ queu
   touches: onQueue,
   waits: (kernel, _me, { queue }) => faultKeeps(kernel, queue),
   run: (kernel, me, { queue }) => takeOff(kernel, me, queue),
+});
+/** Is it on the hardware, and so in use? ret '1' or '0' (E2.2). */
+export const queue_is_mapped = instruction('queue_is_mapped', (queue: string) => ({ queue }), {
+  text: ({ queue }) => `${queue} is mapped`,
+  touches: onQueue,
+  run: (kernel, me, { queue }) => returns(kernel, me, queueRow(kernel, queue).mapped ? '1' : '0'),
 });
 /** Reset the queue: it is off the hardware whatever it was doing, and what ran on it is gone (P-8, HC-3). */
 export const reset_queue = instruction('reset_queue', (queue: string) => ({ queue }), {
@@ -296,6 +310,7 @@ export const userQueue: KernelObject = {
   ops: [
     map_queue,
     unmap_queue,
+    queue_is_mapped,
     reset_queue,
     suspend_queue,
     suspend_queue_wait,
