@@ -10,7 +10,6 @@ import { design, may, must } from '../design.ts';
 import type { Block } from '../machine.ts';
 import {
   cpu_fault,
-  device_uses_pages,
   dma_buf_detach,
   dma_buf_map_attachment,
   dma_buf_move_notify,
@@ -40,6 +39,8 @@ import {
   mutex_unlock,
   return_,
   ring,
+  userptr_access,
+  userptr_map,
   witness,
 } from '../objects/index.ts';
 
@@ -92,13 +93,15 @@ export const dynamicDmaBufUserptr = design({
         resvs: { bo: {} },
         fences: { job: {} },
         userptrs: { userptr: {} },
-        user_pages: { userptr: {} },
-        ranges: { userptr: { invalidate: 'userptr_invalidate' } },
-        dma_bufs: { buf: { ...exporter('bo', { dynamic: true, map: 'userptr_map' }), refs: 1 } },
+        ranges: { heap: { mm: 'mm' } },
+        mms: { mm: {} },
+        interval_notifiers: { userptr: { range: 'heap', invalidate: 'userptr_invalidate', lock: 'notifier_lock' } },
+        user_pages: { userptr: { range: 'heap' } },
+        dma_bufs: { buf: { ...exporter('bo', { dynamic: true, map: 'map_pages' }), refs: 1 } },
         attachments: { importer: { buf: 'buf', dynamic: true, invalidate: 'importer_move_notify', attached: true } },
       },
       routines: {
-        userptr_map: [
+        map_pages: [
           before ? [] : [get_pages, if_ret('-EBUSY', [return_('-EAGAIN')])],
           // From here to the publication the reservation keeps an invalidation out that takes it.
           asks ? [] : [is_stale([return_('-EAGAIN')]), mutex_unlock('notifier_lock')],
@@ -111,7 +114,7 @@ export const dynamicDmaBufUserptr = design({
           mutex_unlock('notifier_lock'),
           TELLS[invalidation],
         ],
-        job_done: [device_uses_pages('userptr'), dma_fence_signal('job')],
+        job_done: [userptr_access('userptr'), dma_fence_signal('job')],
       },
       threads: {
         // The submission of the importing device, from import to close.
@@ -126,13 +129,14 @@ export const dynamicDmaBufUserptr = design({
           dma_fence_init('job'),
           dma_resv_add_fence('bo', 'job', 'WRITE'),
           asks ? mutex_unlock('notifier_lock') : [],
+          userptr_map('userptr'),
           emit('gpu', 'job', 'job', 'job_done'),
           dma_resv_unlock('bo'),
           dma_fence_wait('job'),
           dma_buf_unmap_attachment_unlocked('importer'),
           dma_buf_detach('importer'),
         ]),
-        munmap: may([munmap('userptr')]),
+        munmap: may([munmap('heap')]),
         // A fault on a mapping of any buffer that shares the reservation; one that may not be retried blocks (A8.3).
         page_fault: may([cpu_fault([dma_resv_lock('bo'), dma_resv_unlock('bo')])]),
         gpu: ring(),

@@ -28,6 +28,7 @@ import { swSyncDebugfs } from './sw-sync-debugfs.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { unloadWithBuffers } from './unload-with-buffers.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
+import { userptrRetry } from './userptr-retry.ts';
 import { vgemFence } from './vgem-fence.ts';
 
 /** In the order of the mails: the canaries, then 2020, 2021, 2021, 2019, 2016. */
@@ -50,6 +51,7 @@ export const designs: readonly Design[] = [
   swapoutUnderPressure,
   notifierWaitsFence,
   userptrMnLock,
+  userptrRetry,
   shrinkerWaitsFence,
   evictionFence,
   evictionFenceInSyncSlots,

@@ -15,6 +15,8 @@ import { MMAP_LOCK } from './context.ts';
 interface Invalidation {
   readonly range: string;
   readonly by: string;
+  /** Its start has returned, its end has not: the page tables change (A9.2). */
+  readonly started?: true;
 }
 export const fields = {
   /** Pages of processes that reclaim may unmap; the notifier is called before and after they change (A9.2). */
@@ -88,6 +90,14 @@ export function invalidationStarts(kernel: KernelState, me: string, range: strin
   if (overlapping.length > 0) mm.odd = true;
   return overlapping;
 }
+/** Its start has returned: what a walk of the page tables finds from here to the end may be gone at once. */
+export function invalidationStarted(kernel: KernelState, me: string, range: string): void {
+  const mm = mmOf(kernel, range);
+  if (mm)
+    mm.invalidations = mm.invalidations.map((each) =>
+      each.range === range && each.by === me ? { ...each, started: true } : each,
+    );
+}
 /** The last one to end makes the sequence even: readers wake, and what was put off is done (A10.4). */
 export function invalidationEnds(kernel: KernelState, me: string, range: string): void {
   const mm = mmOf(kernel, range);
@@ -110,5 +120,6 @@ export function invalidationsWait(mm: Mm, object: string): Wait {
   const running = mm.invalidations.map(({ range, by }) => `${by} is invalidating ${range}`);
   return { on: 'invalidation', object, owedBy, because: [...new Set(running)].join(', and ') };
 }
-export const isBeingInvalidated = (kernel: KernelState, range: string): boolean =>
-  mmOf(kernel, range)?.invalidations.some((each) => each.range === range) ?? false;
+/** Are the page tables of this range changing? Until the start has returned they stay as they are (S-A5). */
+export const arePagesGoing = (kernel: KernelState, range: string): boolean =>
+  mmOf(kernel, range)?.invalidations.some((each) => each.range === range && each.started) ?? false;

@@ -7,7 +7,7 @@ import { type Kept, flag, table } from '../schema.ts';
 import { MMAP_LOCK, might_sleep, probe } from './context.ts';
 import { call, if_ret, may_go, return_, set } from './flow.ts';
 import { sequenceStayed } from './interval-notifier.ts';
-import { isBeingInvalidated } from './invalidation.ts';
+import { arePagesGoing } from './invalidation.ts';
 import { down_read, down_write, up_read, up_write } from './lock.ts';
 import { kmalloc } from './memory.ts';
 import {
@@ -48,10 +48,10 @@ const onPages = ({ userptr }: { userptr: string }): [['userptrs', string], ['use
   ['userptrs', userptr],
   ['user_pages', userptr],
 ];
-/** What a walk of the page tables finds: pages that are about to go, while their range is being invalidated. */
+/** What a walk of the page tables finds: pages that are about to go, once an invalidation has begun to change them. */
 function collectNow(kernel: KernelState, userptr: string): void {
   (kernel.userptrs[userptr] as { collected: boolean }).collected = true;
-  collectPages(kernel, userptr, isBeingInvalidated(kernel, kernel.user_pages[userptr]?.range ?? ''));
+  collectPages(kernel, userptr, arePagesGoing(kernel, kernel.user_pages[userptr]?.range ?? ''));
 }
 const collect = instruction('hmm_collect', (userptr: string) => ({ userptr }), {
   text: ({ userptr }) => `hmm_range_fault(${userptr})`,

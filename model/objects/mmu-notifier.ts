@@ -17,7 +17,7 @@ import {
 } from '../machine.ts';
 import { MMU_NOTIFIER, acquire, atomic_enter, atomic_exit, release } from './context.ts';
 import { call, quietly_if_ret, return_ } from './flow.ts';
-import { fields, invalidationEnds, invalidationStarts, mmOf } from './invalidation.ts';
+import { fields, invalidationEnds, invalidationStarted, invalidationStarts, mmOf } from './invalidation.ts';
 import { pagesGetOld } from './user-pages.ts';
 
 /** The pseudo-lock around the notifier calls: round those of start and those of end, not between them (N-1, A9.2). */
@@ -144,6 +144,7 @@ const start_returned = instruction('start_returned', (range: string) => ({ range
   local: true,
   run: (kernel, me, { range }) => {
     pagesGetOld(kernel, range);
+    invalidationStarted(kernel, me, range);
     if (mmOf(kernel, range)) pushCall(kernel, me, 'zap_pte_range', { range });
   },
 });
