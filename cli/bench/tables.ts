@@ -25,10 +25,10 @@ export function tableOf(rows: readonly Row[]): string {
       `${ours} / ${theirs}`,
       unit === 'searches'
         ? `${costs.ours.cpuSeconds.toFixed(2)} s / ${costs.theirs.cpuSeconds.toFixed(2)} s`
-        : `${grouped(costs.ours.perCpuSecond)} / ${grouped(costs.theirs.perCpuSecond)}`,
+        : `${grouped(Math.round(costs.ours.perCpuSecond))} / ${grouped(Math.round(costs.theirs.perCpuSecond))}`,
       unit !== 'states'
         ? ''
-        : `${grouped(costs.ours.transitionsPerCpuSecond)} / ${grouped(costs.theirs.transitionsPerCpuSecond)}`,
+        : `${grouped(Math.round(costs.ours.transitionsPerCpuSecond))} / ${grouped(Math.round(costs.theirs.transitionsPerCpuSecond))}`,
       bytes,
       times(ratio.cpu),
       times(ratio.wall),

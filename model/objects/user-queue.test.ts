@@ -94,7 +94,7 @@ describe('an adversary', () => {
   });
 });
 
-test('E2.2: whether it is mapped can be asked', () => {
+test('whether it is mapped can be asked (E2.2)', () => {
   const asks = (...before: readonly string[]): string => {
     const at = stage({
       threads: {
