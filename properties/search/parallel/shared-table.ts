@@ -2,10 +2,12 @@
  * A set of 64-bit fingerprints in memory that several workers share. A free place is claimed by one atomic exchange of
  * its first half; everything else is plain reading, because a place that is taken never changes again. Whoever sees a
  * first half without its second one waits the few nanoseconds until it is there.
+ *
+ * Homes keep the order of the hashes, whatever the capacity: so moving to a larger table goes through both in order, and
+ * each worker moves a part to a part of its own, but for the borders.
  */
+import { RECENT, hash } from '../table.ts';
 
-/** Fingerprints seen lately by this worker: most repetitions come soon, and this is in its own cache. */
-const RECENT = 1 << 15;
 /** Beyond this the table must be replaced by a larger one before anything is added. */
 const FULLEST = 0.7;
 const LEAST = 1 << 16;
@@ -35,6 +37,8 @@ export class SharedTable {
   private readonly header: Int32Array;
   private entries: Int32Array = new Int32Array(0);
   private mask = -1;
+  /** From a hash of 32 bits to a place. */
+  private scale = 0;
   private touched = 0;
   private places = new Int32Array(1024);
   private asked = new Int32Array(1024);
@@ -59,6 +63,7 @@ export class SharedTable {
   use(memory: SharedArrayBuffer): void {
     this.entries = new Int32Array(memory);
     this.mask = this.entries.length / 2 - 1;
+    this.scale = (this.mask + 1) / 2 ** 32;
   }
   /** Is there room for `n` more, whatever the others add meanwhile? */
   takes(n: number): boolean {
@@ -75,17 +80,17 @@ export class SharedTable {
       this.places = new Int32Array(n);
       this.asked = new Int32Array(n);
     }
-    const { entries, mask, places, asked, recentHighs, recentLows } = this;
+    const { entries, mask, scale, places, asked, recentHighs, recentLows } = this;
     let questions = 0;
     for (let each = 0; each < n; each += 1) {
       const low = (lows[each] as number) || INSTEAD;
       const high = (highs[each] as number) || INSTEAD;
-      const hashed = low ^ Math.imul(high, 0x9e3779b1);
+      const hashed = hash(low, high);
       const recent = hashed & (RECENT - 1);
       if (recentHighs[recent] === high && recentLows[recent] === low) continue;
       recentHighs[recent] = high;
       recentLows[recent] = low;
-      places[questions] = hashed & mask;
+      places[questions] = ((hashed >>> 0) * scale) | 0;
       asked[questions] = each;
       questions += 1;
     }
@@ -116,13 +121,13 @@ export class SharedTable {
   }
   /** Move a part of an older table into this one: entries `from` … `to` - 1 of it. Everybody may do a part at once. */
   move(memory: SharedArrayBuffer, from: number, to: number): void {
-    const { entries, mask } = this;
+    const { entries, mask, scale } = this;
     const old = new Int32Array(memory);
     for (let at = from * 2; at < to * 2; at += 2) {
       const high = old[at] as number;
       const low = old[at + 1] as number;
       if (high === 0) continue;
-      let place = (low ^ Math.imul(high, 0x9e3779b1)) & mask;
+      let place = ((hash(low, high) >>> 0) * scale) | 0;
       while (entries[place * 2] !== 0 || Atomics.compareExchange(entries, place * 2, 0, high) !== 0)
         place = (place + 1) & mask;
       entries[place * 2 + 1] = low;
