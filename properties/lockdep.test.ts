@@ -131,7 +131,7 @@ describe('what a signalling section may do', () => {
     expect(one(copy_from_user())).toBeDefined();
     expect(one(down_read('mmap_lock'), up_read('mmap_lock'))).toMatch(/dma_fence_map > mmap_lock/);
   });
-  test('LD-3, LD-8: the same before the section: clean', () => {
+  test('the same before the section: clean (LD-3, LD-8)', () => {
     expect(
       reports({ threads: { signaller: [kmalloc('GFP_KERNEL'), copy_from_user(), resv(), section()] } }),
     ).toBeUndefined();

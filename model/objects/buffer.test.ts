@@ -123,7 +123,7 @@ describe('who may still reach the memory', () => {
   test('an access through the mapping is good while the pages are there (I-14)', () => {
     expect(stale(on([mapped, device_read('bo')]).facts)).toEqual([]);
   });
-  test('I-14, S-A5: it is stale after the pages were freed behind it', () => {
+  test('it is stale after the pages were freed behind it (I-14, S-A5)', () => {
     expect(stale(on([mapped, ttm_tt_unpopulate('bo'), device_read('bo')]).facts)).toEqual([
       'the memory behind its mapping of bo was taken away',
     ]);
