@@ -6,13 +6,12 @@
  * Where the hardware fence itself is handed to user space, its element comes back when the last file is closed: the
  * next job waits for a process, which is owed nothing, and which may wait for that very job (A5.6, A5.8, C21).
  */
-import { design, ioctl } from '../design.ts';
-import type { Block } from '../machine.ts';
+import { design } from '../design.ts';
+import type { Block, ThreadSpec } from '../machine.ts';
 import {
   call,
   dma_fence_add_callback,
   dma_fence_init,
-  dma_fence_is_signaled,
   dma_fence_signal,
   dma_fence_wait_interruptible,
   drm_gpu_scheduler,
@@ -31,12 +30,19 @@ import {
   ring,
   set,
   sync_file_install,
-  user,
   witness,
 } from '../objects/index.ts';
 
 /** As many jobs on the hardware as there are elements in the pool. */
 const CREDITS = 1;
+
+/** A program of user space, with the system calls that it makes: nobody is owed that it goes on. */
+const process = (program: Block): ThreadSpec => ({ kind: 'user', begins: 'may', program });
+const submit = (job: string): Block => [
+  dma_fence_init(job),
+  sync_file_install(job),
+  drm_sched_entity_push_job('sched', job),
+];
 
 export const mempoolHeldByUsers = design({
   name: 'mempool-held-by-users',
@@ -55,39 +61,38 @@ export const mempoolHeldByUsers = design({
     return {
       objects: { fences: { job0: {}, job1: {}, hw0: {}, hw1: {} }, mempools: { hw_fences: { free: CREDITS } } },
       threads: {
-        user0: user(),
-        user1: user(),
+        client: process([
+          submit('job0'),
+          dma_fence_wait_interruptible('job0'),
+          if_ret('-ERESTARTSYS', [return_('ret')]),
+          // It looks at its own frame until somebody else's is done, and only then closes the fence that it holds.
+          dma_fence_wait_interruptible('job1'),
+          shared ? element_back : [],
+        ]),
+        compositor: process([
+          submit('job1'),
+          dma_fence_wait_interruptible('job1'),
+          if_ret('-ERESTARTSYS', [return_('ret')]),
+          shared ? element_back : [],
+        ]),
         sched: drm_gpu_scheduler('run_job', { credit_limit: CREDITS }),
         gpu: ring(),
       },
-      calls: {
-        submit: ioctl({ job: ['job0', 'job1'] }, [
-          dma_fence_is_signaled('$job'),
-          if_ret('0', [return_('-EBUSY')]),
-          dma_fence_init('$job'),
-          sync_file_install('$job'),
-          drm_sched_entity_push_job('sched', '$job'),
-          return_('0'),
-        ]),
-        // A process looks at its own frame until somebody else's is done, and only then closes the fence that it holds.
-        present: ioctl({}, [
-          dma_fence_wait_interruptible('job0'),
-          if_ret('-ERESTARTSYS', [return_('ret')]),
-          dma_fence_wait_interruptible('job1'),
-          shared ? element_back : [],
-          return_('0'),
-        ]),
-      },
       routines: {
         run_job: [
-          if_var('job', 'job0', [set('hw', 'hw0')], [set('hw', 'hw1')]),
+          if_var(
+            'job',
+            'job0',
+            [set('hw', 'hw0'), set('holder', 'client')],
+            [set('hw', 'hw1'), set('holder', 'compositor')],
+          ),
           label('alloc'),
           mempool_alloc_preallocated('hw_fences', '$me'),
           if_ret('-ENOMEM', [witness('run_job finds the pool empty'), goto('alloc')]),
           witness('the pool is empty'),
           dma_fence_init('$hw'),
           shared
-            ? [sync_file_install('$hw'), mempool_hand_over('hw_fences', '$me', 'user0')]
+            ? [sync_file_install('$hw'), mempool_hand_over('hw_fences', '$me', '$holder')]
             : mempool_hand_over('hw_fences', '$me', 'gpu'),
           emit('gpu', '$job', '$hw', 'fence_irq'),
           promise_passes_to('$job', 'gpu'),
@@ -97,7 +102,6 @@ export const mempoolHeldByUsers = design({
         fence_irq: [dma_fence_signal('$fence')],
         job_done: [shared ? [] : element_back, drm_sched_job_done('sched', '$job')],
       },
-      workload: { user0: ['submit(job0)', 'present()'], user1: ['submit(job1)'] },
     };
   },
   expect: [
@@ -112,7 +116,7 @@ export const mempoolHeldByUsers = design({
     {
       when: { seen_by: 'scheduler' },
       acquits: true,
-      witnesses: ['the pool is empty', 'sched waits for credits of sched', 'user0 waits for job1'],
+      witnesses: ['the pool is empty', 'sched waits for credits of sched', 'client waits for job1'],
       because:
         'the interrupt gives the element back before the credit, so the next job waits for a credit and never for a process',
     },
