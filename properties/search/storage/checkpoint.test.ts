@@ -274,9 +274,9 @@ describe('a checkpoint is refused in one line', () => {
     expect(refused(new Uint8Array(0))).toBe('this is not a checkpoint of fenceproof');
   });
   test('when it is of another version', () => {
-    const text = new TextDecoder('latin1').decode(good).replace('checkpoint 1\n', 'checkpoint 2\n');
+    const text = new TextDecoder('latin1').decode(good).replace('checkpoint 2\n', 'checkpoint 3\n');
     expect(refused(Uint8Array.from(text, (letter) => letter.charCodeAt(0)))).toBe(
-      'the checkpoint has format 2; this fenceproof reads format 1',
+      'the checkpoint has format 3; this fenceproof reads format 2',
     );
   });
   test('when it is of another search, naming what differs', () => {

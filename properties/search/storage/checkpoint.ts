@@ -15,7 +15,7 @@ import type { Arrays } from './seen.ts';
 /** What the checkpoint is of, by name: design, knobs, mode, … Every part must be the same to go on. */
 export type About = Readonly<Record<string, string>>;
 
-const FORMAT = 1;
+const FORMAT = 2;
 const MAGIC = 'fenceproof checkpoint ';
 const CHECKSUM = 32;
 const ALIGN = 8;
