@@ -30,8 +30,7 @@ const KINDS: Readonly<Record<string, keyof Reductions>> = {
   symmetry: 'symmetry',
   shift: 'shift',
 };
-function reductions(text: string | true): true | Reductions {
-  if (text === true) return true;
+function reductions(text: string): Reductions {
   const kinds = text.split(',').map((each) => each.trim());
   const odd = kinds.find((kind) => !Object.hasOwn(KINDS, kind));
   if (odd !== undefined) throw new InvalidArgumentError(`"${odd}" is none of: ${Object.keys(KINDS).join(', ')}`);
@@ -71,7 +70,6 @@ export function addSearchOptions(command: Command): Command {
         `search fewer states with the same verdicts, by some of: ${Object.keys(KINDS).join(', ')} (without a list: all but the last)`,
       )
         .argParser(reductions)
-        .preset(true)
         .default(false),
     )
     .addOption(
