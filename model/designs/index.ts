@@ -14,10 +14,14 @@ import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { foreignFenceUnwind } from './foreign-fence-unwind.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
+import { metaBufferRestart } from './meta-buffer-restart.ts';
 import { moveKnowsThreeStates } from './move-knows-three-states.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
+import { resetBigLock } from './reset-big-lock.ts';
+import { resetReallocates } from './reset-reallocates.ts';
 import { resourceNull } from './resource-null.ts';
+import { pinEverythingDriver } from './pin-everything-driver.ts';
 import { pinnedWorkingSet } from './pinned-working-set.ts';
 import { restoreWorker } from './restore-worker.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
@@ -37,7 +41,11 @@ export const designs: readonly Design[] = [
   canarySignalForgotten,
   drmSchedHwFence,
   mempoolHeldByUsers,
+  pinEverythingDriver,
   commitTailResv,
+  metaBufferRestart,
+  resetBigLock,
+  resetReallocates,
   submitIoctlFence,
   nextSerial,
   systemPlacementFenced,

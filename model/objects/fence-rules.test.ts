@@ -26,6 +26,7 @@ import {
   return_,
   spin_lock_irqsave,
   spin_unlock_irqrestore,
+  wait_event,
   witness,
 } from './index.ts';
 
@@ -135,6 +136,17 @@ describe('waiting for any', () => {
     expect(at.plays('task/times out')).toContainEqual(expect.objectContaining({ kind: 'returned', ret: '0' }));
     const { ret, facts } = alone(dma_fence_wait_any_timeout([]), F);
     expect([ret, misuses(facts)]).toEqual(['-EINVAL', ['F-47']]);
+  });
+  test('wait_event sleeps until one is over, asks nobody for it, allocates nothing, and may not sleep in atomic context', () => {
+    const hook = { objects: { fences: { f: { enable_signaling: 'says' }, g: {} } }, routines: F.routines };
+    const { ret, facts } = alone([both, dma_fence_signal('g'), wait_event(['f', 'g'])], hook);
+    expect([ret, witnessed(facts), facts.some(({ kind }) => kind === 'allocates')]).toEqual(['g', [], false]);
+    const at = stage({ ...F, threads: { task: must([both, wait_event(['f', 'g'])]) } });
+    at.runs('task');
+    expect(at.open('task')).toMatchObject({ kind: 'blocked', wait: { any: true, owedBy: ['task'] } });
+    const inside = [dma_fence_init('g'), dma_fence_add_callback('g', 'waits'), dma_fence_signal('g')];
+    const waits = { ...F, routines: { waits: [wait_event(['g'])] } };
+    expect(misuses(alone(inside, waits).facts)).toEqual(['CTX-A']);
   });
   test('F-43: a wait that only looks may sleep all the same, and asks for the signal', () => {
     const hook = { objects: { fences: { f: { enable_signaling: 'says' } } }, routines: F.routines };

@@ -114,6 +114,24 @@ export const dma_fence_wait_any_timeout = (fences: readonly string[], timeout: '
     ? [wait_any(fences, timeout)]
     : [kmalloc('GFP_KERNEL', 'cb'), wait_any(fences, timeout)];
 
+/**
+ * Sleep on a wait queue of the driver's own until one of these has signalled: ret is the first that has
+ * (include/linux/wait.h). It asks nobody to signal, allocates nothing, and lockdep sees none of it.
+ */
+export const wait_event = instruction('wait_event', (fences: readonly string[]) => ({ fences }), {
+  text: ({ fences }) => `wait_event(${fences.map((fence) => `${fence} is signaled`).join(' || ')})`,
+  touches: ({ fences }) => fences.map((fence) => ['fences', fence] as const),
+  waits: (kernel, _me, { fences }) => {
+    if (fences.some((fence) => !pending(kernel, fence))) return undefined;
+    const lacking = [...new Set(fences.flatMap((fence) => missing(kernel, fence)))];
+    return owed(kernel, fences.join(' | '), lacking, { any: true });
+  },
+  run: (kernel, me, { fences }) => {
+    might_sleep(kernel, me, 'wait_event');
+    returns(kernel, me, fences.find((fence) => !pending(kernel, fence)) ?? '0');
+  },
+});
+
 export const fenceWait: KernelObject = {
-  ops: [dma_fence_wait, dma_fence_wait_interruptible, dma_fence_wait_timeout, wait_any],
+  ops: [dma_fence_wait, dma_fence_wait_interruptible, dma_fence_wait_timeout, wait_any, wait_event],
 };
