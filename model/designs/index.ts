@@ -31,6 +31,7 @@ import { swapoutUnderPressure } from './swapout-under-pressure.ts';
 import { swSyncDebugfs } from './sw-sync-debugfs.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { unloadWithBuffers } from './unload-with-buffers.ts';
+import { userFenceKeptApart } from './user-fence-kept-apart.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
 import { userptrRetry } from './userptr-retry.ts';
 import { vgemFence } from './vgem-fence.ts';
@@ -48,6 +49,7 @@ export const designs: readonly Design[] = [
   resetReallocates,
   submitIoctlFence,
   nextSerial,
+  userFenceKeptApart,
   systemPlacementFenced,
   limboToVram,
   moveKnowsThreeStates,
