@@ -13,7 +13,8 @@ const isLine = (part: Instruction | Block): part is Instruction => !Array.isArra
 export const lines = (block: Block): Instruction[] => block.flatMap((part) => (isLine(part) ? [part] : lines(part)));
 
 /**
- * Compile one routine: open nested lists, turn `if_ret`, `if_var`, `while_var` and `forever` into jumps, resolve labels.
+ * Compile one routine: open nested lists, turn `if_ret`, `if_var`, `while_var`, `forever` and
+ * `handler` into jumps, resolve labels.
  * `quiet`: a story does not show its choices, for it is one call of the kernel.
  * @throws when a label is unknown or stands twice; the error lists the labels there are.
  */
@@ -29,6 +30,8 @@ export function compile(routine: string, block: Block, quiet = false): Instructi
     return quiet ? { ...test, quiet } : test;
   };
   let minted = 0;
+  /** Where a `return_` goes: the end of the handler around it, or out of the routine. */
+  let leave: string | undefined;
   const emit = (part: Block): void => {
     for (const line of lines(part)) {
       switch (line.op) {
@@ -64,6 +67,17 @@ export function compile(routine: string, block: Block, quiet = false): Instructi
           place(end);
           break;
         }
+        case 'handler': {
+          const [end, outer] = [`#end${(minted += 1)}`, leave];
+          leave = end;
+          emit(line['body'] as unknown as Block);
+          leave = outer;
+          place(end);
+          break;
+        }
+        case 'return':
+          flat.push(leave === undefined ? line : { op: 'jump', to: leave });
+          break;
         default:
           flat.push(line);
       }

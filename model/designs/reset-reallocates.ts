@@ -23,6 +23,8 @@ import {
   kmalloc,
   kswapd,
   mod_timer,
+  mutex_lock,
+  mutex_unlock,
   promise_passes_to,
   reset_begin,
   reset_end,
@@ -35,7 +37,12 @@ import {
   witness,
 } from '../objects/index.ts';
 
-const unless_done: Block = [dma_fence_is_signaled('job'), if_ret('1', [return_('0')])];
+/** Nobody submits during recovery (HC-3). */
+const stop: Block = [
+  mutex_lock('submission'),
+  dma_fence_is_signaled('job'),
+  if_ret('1', [mutex_unlock('submission'), return_('0')]),
+];
 
 export const resetReallocates = design({
   name: 'reset-reallocates',
@@ -50,6 +57,7 @@ export const resetReallocates = design({
   kernel: ({ resubmit_allocates }) => ({
     objects: {
       fences: { job: {} },
+      locks: { submission: {} },
       reset_domains: { gpu: { rings: ['ring'] } },
       resvs: { bo: {} },
       shrinkers: { buffers: { scan: 'gpu_shrinker_scan' } },
@@ -60,7 +68,7 @@ export const resetReallocates = design({
       kswapd,
       ring: ring({ may_hang: true }),
       timedout_job: delayed_work([
-        unless_done,
+        stop,
         witness('a job hangs'),
         reset_begin('gpu'),
         reset_hardware('gpu'),
@@ -69,33 +77,37 @@ export const resetReallocates = design({
         reset_resubmit('ring', 'job', 'job', 'fence_irq'),
         reset_end('gpu'),
         mod_timer('timedout_again'),
+        mutex_unlock('submission'),
       ]),
       timedout_again: delayed_work([
-        unless_done,
+        stop,
         witness('it hangs again'),
         reset_begin('gpu'),
         reset_hardware('gpu'),
         reset_force_completion('gpu', '-ETIME'),
         reset_end('gpu'),
+        mutex_unlock('submission'),
       ]),
     },
     calls: {
       submit: ioctl({}, [
         dma_resv_lock('bo'),
-        dma_fence_is_signaled('job'), // room for one job
-        if_ret('0', [dma_resv_unlock('bo'), return_('-EBUSY')]),
         dma_resv_reserve_fences('bo'),
+        mutex_lock('submission'),
+        dma_fence_is_signaled('job'), // room for one job
+        if_ret('0', [mutex_unlock('submission'), dma_resv_unlock('bo'), return_('-EBUSY')]),
         dma_fence_init('job'),
         dma_resv_add_fence('bo', 'job', 'WRITE'),
-        emit('ring', 'job', 'job', 'fence_irq'),
         mod_timer('timedout_job'),
+        emit('ring', 'job', 'job', 'fence_irq'),
+        mutex_unlock('submission'),
         dma_resv_unlock('bo'),
         return_('0'),
       ]),
       use_memory: ioctl({}, [kmalloc('GFP_KERNEL'), return_('0')]),
     },
     routines: {
-      fence_irq: [dma_fence_signal('job'), del_timer('timedout_job'), del_timer('timedout_again')],
+      fence_irq: [del_timer('timedout_job'), del_timer('timedout_again'), dma_fence_signal('job')],
       gpu_shrinker_scan: [dma_resv_wait('bo', 'READ')],
     },
     workload: { user0: ['submit()'], user1: ['use_memory()'] },

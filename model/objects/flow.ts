@@ -48,6 +48,8 @@ export const quietly_if_var = (variable: string, is: string | readonly string[],
   structured({ of: variable, is: listed(is), quiet: true }, then, []);
 /** Repeat for ever; leave with goto or return_. */
 export const forever = (body: Block): Instruction => ({ op: 'forever', body: body });
+/** The function of a work item or timer: return_ leaves it, and who calls it goes on. */
+export const handler = (body: Block): Instruction => ({ op: 'handler', body: body });
 /** As long as the variable has one of these values, …. */
 export const while_var = (variable: string, is: readonly string[], body: Block): Instruction => ({
   op: 'while',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { choices, follow } from '../case.ts';
-import { must, start } from '../design.ts';
+import { may, must, start } from '../design.ts';
 import { misuses, stage, witnessed } from '../stage.ts';
 import {
   cancel_delayed_work_sync,
@@ -12,6 +12,8 @@ import {
   mutex_lock,
   mutex_unlock,
   queue_delayed_work,
+  queue_work,
+  return_,
   timer,
   witness,
   work,
@@ -47,6 +49,22 @@ test('once it has begun, its handler is owed its steps like any other thread', (
   expect(at.open('t')).toMatchObject({ kind: 'ready', nature: 'time' });
   at.plays('t');
   expect(at.open('t')).toMatchObject({ kind: 'ready', nature: 'owed' });
+});
+test('a handler that returns early is over, and fires again when it is armed again; so does a work item that is queued', () => {
+  const early = [witness('runs'), return_('0'), witness('never')];
+  for (const [spec, again] of [
+    [timer(early), mod_timer('t')],
+    [delayed_work(early), mod_timer('t')],
+    [work(early), queue_work('t')],
+  ] as const) {
+    const at = stage({ threads: { task: must([again]), once_more: may([again]), t: spec } });
+    for (const each of ['task', 'once_more']) {
+      at.runs(each);
+      const facts = at.runs('t');
+      expect([witnessed(facts), misuses(facts)]).toEqual([['runs'], []]);
+    }
+    expect(at.open('t').kind).toBe('idle');
+  }
 });
 test('del_timer keeps it from firing', () => {
   const at = stage({ threads: { task: must([mod_timer('t'), del_timer('t')]), t: timer([]) } });

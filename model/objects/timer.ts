@@ -7,7 +7,7 @@
 import { type Block, type KernelObject, type KernelState, type ThreadSpec, instruction, note } from '../machine.ts';
 import { type Kept, flag, table } from '../schema.ts';
 import { atomic_enter, atomic_exit, might_sleep } from './context.ts';
-import { forever } from './flow.ts';
+import { forever, handler } from './flow.ts';
 import { cancel_work_sync, queue_work } from './work.ts';
 
 const fields = { timers: table({ armed: flag, running: flag }) };
@@ -75,14 +75,16 @@ const timer_done = instruction('timer_done', (timer: string) => ({ timer }), {
 export const timer = (body: Block): ThreadSpec => ({
   kind: 'timer',
   begins: 'must',
-  program: [forever([timer_fires('$me'), atomic_enter('a timer'), body, atomic_exit('a timer'), timer_done('$me')])],
+  program: [
+    forever([timer_fires('$me'), atomic_enter('a timer'), handler(body), atomic_exit('a timer'), timer_done('$me')]),
+  ],
   rows: (me) => ({ timers: { [me]: {} } }),
 });
 /** Delayed work: fires like a timer, then runs as a kernel worker that may sleep (the scheduler's TDR, HC-1). */
 export const delayed_work = (body: Block): ThreadSpec => ({
   kind: 'timer',
   begins: 'must',
-  program: [forever([timer_fires('$me'), body, timer_done('$me')])],
+  program: [forever([timer_fires('$me'), handler(body), timer_done('$me')])],
   rows: (me) => ({ timers: { [me]: {} } }),
 });
 

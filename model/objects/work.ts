@@ -17,7 +17,7 @@ import {
   stay,
 } from '../machine.ts';
 import { type Kept, fixedName, flag, int, table } from '../schema.ts';
-import { forever } from './flow.ts';
+import { forever, handler } from './flow.ts';
 import { might_sleep } from './context.ts';
 import { kmalloc } from './memory.ts';
 import { flushDependency, leaveQueue, queueOf, queueWait } from './workqueue.ts';
@@ -116,7 +116,7 @@ const work_end = instruction('work_end', (work: string) => ({ work }), {
 export const work = (body: Block, queue = ''): ThreadSpec => ({
   kind: 'kernel',
   begins: 'must',
-  program: [forever([work_begin('$me'), body, work_end('$me')])],
+  program: [forever([work_begin('$me'), handler(body), work_end('$me')])],
   rows: (me) => ({ works: { [me]: { queue } } }),
 });
 
