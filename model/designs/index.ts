@@ -32,6 +32,7 @@ import { swSyncDebugfs } from './sw-sync-debugfs.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { unloadWithBuffers } from './unload-with-buffers.ts';
 import { userFenceKeptApart } from './user-fence-kept-apart.ts';
+import { userQueueEviction } from './user-queue-eviction.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
 import { userptrRetry } from './userptr-retry.ts';
 import { vgemFence } from './vgem-fence.ts';
@@ -50,6 +51,7 @@ export const designs: readonly Design[] = [
   submitIoctlFence,
   nextSerial,
   userFenceKeptApart,
+  userQueueEviction,
   systemPlacementFenced,
   limboToVram,
   moveKnowsThreeStates,
