@@ -12,6 +12,7 @@ import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
 import { evictionFence } from './eviction-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
+import { faultInBatch } from './fault-in-batch.ts';
 import { foreignFenceUnwind } from './foreign-fence-unwind.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
 import { metaBufferRestart } from './meta-buffer-restart.ts';
@@ -48,6 +49,7 @@ export const designs: readonly Design[] = [
   metaBufferRestart,
   resetBigLock,
   resetReallocates,
+  faultInBatch,
   submitIoctlFence,
   nextSerial,
   userFenceKeptApart,
