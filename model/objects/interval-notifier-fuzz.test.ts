@@ -5,8 +5,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { type Oracle, type Side, asks, bouts } from '../bout.ts';
 import { follow, opens } from '../case.ts';
-import { type Booted, ioctl, start } from '../design.ts';
+import { type Booted, ioctl } from '../design.ts';
 import type { KernelState } from '../machine.ts';
 import { bootKernel } from '../stage.ts';
 import {
@@ -86,7 +87,7 @@ interface Sub {
 /** One of the kernel's rules left out: the comparison must notice. */
 type Fault = 'even at any end' | 'inserts at once' | 'reads after it slept' | 'a refusal leaves it active';
 /** mm/mmu_notifier.c in numbers. */
-class Oracle {
+class Model implements Oracle<Command> {
   seq = 2;
   active = 0;
   readonly subs: Record<string, Sub> = Object.fromEntries(
@@ -198,6 +199,9 @@ class Oracle {
       row.put_off = undefined;
     }
   }
+  plays(command: Command): unknown {
+    return this.possible(command) ? { answer: this.does(command) } : undefined;
+  }
   shows(): unknown {
     return {
       odd: this.seq % 2 === 1,
@@ -246,28 +250,15 @@ function goesOn(kernel: KernelState, task: string): string | undefined {
   }
   return undefined;
 }
-/** Play these on both; how many were possible. @throws on the first difference. */
-function compare(commands: readonly Command[], oracle: () => Oracle): number {
-  const rehearsal = oracle();
-  const possible = commands.filter((command) => {
-    const can = rehearsal.possible(command);
-    if (can) rehearsal.does(command);
-    return can;
-  });
-  const calls = possible.filter(([, call]) => call !== 'go');
-  const workload = Object.fromEntries(
-    TASKS.map((task) => [task, calls.filter(([by]) => by === task).map(([, call, arg]) => `${call}(${arg})`)]),
-  );
-  const kernel = start(booted, workload);
-  const again = oracle();
-  possible.forEach((command, at) => {
-    const wanted = { answer: again.does(command), ...(again.shows() as object) };
-    const said = { answer: goesOn(kernel, command[0]), ...(objectShows(kernel) as object) };
-    const played = possible.slice(0, at + 1).map((each) => each.join(' '));
-    expect(said, `after ${played.join('; ')}`).toEqual(wanted);
-  });
-  return possible.length;
-}
+const side: Side<Command> = {
+  booted,
+  plays: (kernel, [task, call, arg]) => {
+    if (call !== 'go') asks(booted, kernel, task, `${call}(${arg})`);
+    return { answer: goesOn(kernel, task) };
+  },
+  shows: objectShows,
+  text: (command) => command.join(' '),
+};
 
 const sub = fc.constantFrom(...SUBS);
 const range = fc.constantFrom(...RANGES);
@@ -282,29 +273,18 @@ const what = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(fc.constant('remove'), sub) },
   { weight: 6, arbitrary: fc.tuple(fc.constant('go'), fc.constant('')) },
 );
-const session = fc.array(
-  fc.tuple(fc.constantFrom(...TASKS), what).map(([task, [call, arg]]): Command => [task, call, arg]),
-  { minLength: 150, maxLength: 150 },
-);
-/** That many sessions; how many calls were played. @throws what the first difference was, and after which calls. */
-function fuzz(sessions: number, oracle: () => Oracle, endOnFailure = false): number {
-  let played = 0;
-  const check = fc.check(
-    fc.property(session, (commands) => {
-      played += compare(commands, oracle);
-    }),
-    { numRuns: sessions, seed: 7, endOnFailure },
-  );
-  if (check.failed) throw check.errorInstance;
-  return played;
-}
+const command: fc.Arbitrary<Command> = fc
+  .tuple(fc.constantFrom(...TASKS), what)
+  .map(([task, [call, arg]]) => [task, call, arg]);
+const fuzz = (many: number, fault?: Fault): number =>
+  bouts(side, command, () => new Model(fault), many, { seed: 7, commands: 150, endOnFailure: fault !== undefined });
 
 describe('interval notifiers against the numbers of the kernel', () => {
   test('N-6: after every call both agree on who waits, what is in the tree, whose pages are good, and the answer', () => {
-    expect(fuzz(12, () => new Oracle())).toBeGreaterThan(600);
+    expect(fuzz(12)).toBeGreaterThan(600);
   });
   test('a hundred thousand calls', { tags: ['long'] }, () => {
-    expect(fuzz(2000, () => new Oracle())).toBeGreaterThan(100_000);
+    expect(fuzz(2000)).toBeGreaterThan(100_000);
   });
   for (const fault of [
     'even at any end',
@@ -313,6 +293,6 @@ describe('interval notifiers against the numbers of the kernel', () => {
     'a refusal leaves it active',
   ] as const)
     test(`it can fail: numbers of which ${fault} are told apart`, () => {
-      expect(() => fuzz(100, () => new Oracle(fault), true)).toThrow(/^after t\d /);
+      expect(() => fuzz(100, fault)).toThrow(/^after t\d /);
     });
 });

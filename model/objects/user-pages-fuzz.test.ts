@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { type Oracle, type Side, asks, bouts } from '../bout.ts';
 import { follow, opens } from '../case.ts';
-import { type Booted, ioctl, start } from '../design.ts';
+import { type Booted, ioctl } from '../design.ts';
 import type { KernelState } from '../machine.ts';
 import { bootKernel } from '../stage.ts';
 import {
@@ -65,7 +66,9 @@ interface Answer {
   /** Of an allocation: the ranges that reclaim may take. */
   reclaims: string[];
 }
-class Oracle {
+/** All that there is to see is in the answers. */
+const NOTHING_MORE = '';
+class Model implements Oracle<Command> {
   /** The number of the pages that the process has. */
   readonly now: Record<string, number> = { heap: 0, stack: 0 };
   readonly under_way: Record<string, number> = { heap: 0, stack: 0 };
@@ -136,6 +139,12 @@ class Oracle {
     }
     return answer;
   }
+  plays(command: Command): unknown {
+    return this.possible(command) ? this.does(command) : undefined;
+  }
+  shows(): string {
+    return NOTHING_MORE;
+  }
 }
 function plays(kernel: KernelState): Answer {
   const answer: Answer = { ret: '', stale: undefined, rules: [], reclaims: [] };
@@ -152,22 +161,15 @@ function plays(kernel: KernelState): Answer {
     }
   }
 }
-/** Play these on both; how many were possible. @throws on the first difference. */
-function compare(commands: readonly Command[], oracle: () => Oracle): number {
-  const rehearsal = oracle();
-  const possible = commands.filter((command) => {
-    const can = rehearsal.possible(command);
-    if (can) rehearsal.does(command);
-    return can;
-  });
-  const kernel = start(booted, { task: possible.map(([call, arg]) => `${call}(${arg})`) });
-  const again = oracle();
-  possible.forEach((command, at) => {
-    const played = possible.slice(0, at + 1).map((each) => each.join(' '));
-    expect(plays(kernel), `after ${played.join('; ')}`).toEqual(again.does(command));
-  });
-  return possible.length;
-}
+const side: Side<Command> = {
+  booted,
+  plays: (kernel, [call, arg]) => {
+    asks(booted, kernel, 'task', `${call}(${arg})`);
+    return plays(kernel);
+  },
+  shows: () => NOTHING_MORE,
+  text: (command) => command.join(' '),
+};
 const userptr = fc.constantFrom(...USERPTRS);
 const range = fc.constantFrom(...RANGES);
 const command: fc.Arbitrary<Command> = fc.oneof(
@@ -176,26 +178,15 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 5, arbitrary: fc.tuple(fc.constant('touch'), userptr) },
   { weight: 6, arbitrary: fc.tuple(fc.constantFrom('start', 'end', 'end', 'migrate', 'alloc'), range) },
 );
-const session = fc.array(command, { minLength: 100, maxLength: 100 });
-/** That many sessions; how many calls were played. @throws what the first difference was, and after which calls. */
-function fuzz(sessions: number, oracle: () => Oracle, endOnFailure = false): number {
-  let played = 0;
-  const check = fc.check(
-    fc.property(session, (commands) => {
-      played += compare(commands, oracle);
-    }),
-    { numRuns: sessions, seed: 3, endOnFailure },
-  );
-  if (check.failed) throw check.errorInstance;
-  return played;
-}
+const fuzz = (many: number, fault?: Fault): number =>
+  bouts(side, command, () => new Model(fault), many, { seed: 3, endOnFailure: fault !== undefined });
 
 describe('pages of userptrs against pages with numbers', () => {
   test('after every call both agree on what a device may touch, what the process sees, and what may be taken', () => {
-    expect(fuzz(20, () => new Oracle())).toBeGreaterThan(1500);
+    expect(fuzz(20)).toBeGreaterThan(1500);
   });
   test('a hundred thousand calls', { tags: ['long'] }, () => {
-    expect(fuzz(1300, () => new Oracle())).toBeGreaterThan(100_000);
+    expect(fuzz(1300)).toBeGreaterThan(100_000);
   });
   for (const fault of [
     'pins do not keep pages',
@@ -204,6 +195,6 @@ describe('pages of userptrs against pages with numbers', () => {
     'pinned pages migrate',
   ] as const)
     test(`it can fail: numbers of which ${fault} are told apart`, () => {
-      expect(() => fuzz(100, () => new Oracle(fault), true)).toThrow(/^after \w/);
+      expect(() => fuzz(100, fault)).toThrow(/^after \w/);
     });
 });

@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { type Oracle, type Side, asks, bouts } from '../bout.ts';
 import { follow, opens } from '../case.ts';
-import { type Booted, ioctl, start } from '../design.ts';
+import { type Booted, ioctl } from '../design.ts';
 import type { KernelState } from '../machine.ts';
 import { bootKernel } from '../stage.ts';
 import { cancel_work, cancel_work_sync, flush_workqueue, queue_work, return_, user, work } from './index.ts';
@@ -39,7 +40,7 @@ interface Run {
   running: boolean;
 }
 type Fault = 'one more at a time' | 'flush sees later runs' | 'the rescuer is not alone';
-class Oracle {
+class Model implements Oracle<Command> {
   readonly queues: Record<string, Run[]> = Object.fromEntries(QUEUES.map((queue) => [queue, []]));
   readonly rescued: Record<string, Run | undefined> = {};
   readonly cancelled: Record<string, number> = Object.fromEntries(ITEMS.map((item) => [item, 0]));
@@ -128,6 +129,9 @@ class Oracle {
     if (item !== undefined) this.cancelled[item] = (this.cancelled[item] ?? 0) - 1;
     return '0';
   }
+  plays(command: Command): unknown {
+    return this.possible(command) ? { answer: this.does(command) } : undefined;
+  }
   shows(): unknown {
     return {
       items: ITEMS.map((item) => ({
@@ -166,30 +170,16 @@ function goesOn(kernel: KernelState, [who, what]: Command): string | undefined {
   }
   return undefined;
 }
-/** Play these on both; how many were possible. @throws on the first difference. */
-function compare(commands: readonly Command[], oracle: () => Oracle): number {
-  const rehearsal = oracle();
-  const possible = commands.filter((command) => {
-    const can = rehearsal.possible(command);
-    if (can) rehearsal.does(command);
-    return can;
-  });
-  const workload = Object.fromEntries(
-    TASKS.map((task) => [
-      task,
-      possible.flatMap(([by, call, arg]) => (by === task && call !== 'go' ? [`${call}(${arg})`] : [])),
-    ]),
-  );
-  const kernel = start(booted, workload);
-  const again = oracle();
-  possible.forEach((command, at) => {
-    const wanted = { answer: again.does(command), ...(again.shows() as object) };
-    const said = { answer: goesOn(kernel, command), ...(objectShows(kernel) as object) };
-    const played = possible.slice(0, at + 1).map((each) => each.join(' ').trim());
-    expect(said, `after ${played.join('; ')}`).toEqual(wanted);
-  });
-  return possible.length;
-}
+const side: Side<Command> = {
+  booted,
+  plays: (kernel, command) => {
+    const [who, what, arg] = command;
+    if (TASKS.some((task) => task === who) && what !== 'go') asks(booted, kernel, who, `${what}(${arg})`);
+    return { answer: goesOn(kernel, command) };
+  },
+  shows: objectShows,
+  text: (command) => command.join(' ').trim(),
+};
 
 const task = fc.constantFrom(...TASKS);
 const item = fc.constantFrom(...ITEMS);
@@ -203,29 +193,18 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 14, arbitrary: fc.tuple(item, fc.constant('go'), none) },
   { weight: 3, arbitrary: fc.tuple(item, fc.constant('short'), none) },
 );
-const session = fc.array(command, { minLength: 150, maxLength: 150 });
-/** That many sessions; how many commands were played. @throws what the first difference was, and after which commands. */
-function fuzz(sessions: number, oracle: () => Oracle, endOnFailure = false): number {
-  let played = 0;
-  const check = fc.check(
-    fc.property(session, (commands) => {
-      played += compare(commands, oracle);
-    }),
-    { numRuns: sessions, seed: 11, endOnFailure },
-  );
-  if (check.failed) throw check.errorInstance;
-  return played;
-}
+const fuzz = (many: number, fault?: Fault): number =>
+  bouts(side, command, () => new Model(fault), many, { seed: 11, commands: 150, endOnFailure: fault !== undefined });
 
 describe('work queues against an account of runs', () => {
   test('after every command both agree on what is queued, what runs, what may begin, who waits, and the answer', () => {
-    expect(fuzz(10, () => new Oracle())).toBeGreaterThan(600);
+    expect(fuzz(10)).toBeGreaterThan(600);
   });
   test('a hundred thousand commands', { tags: ['long'] }, () => {
-    expect(fuzz(1800, () => new Oracle())).toBeGreaterThan(100_000);
+    expect(fuzz(1800)).toBeGreaterThan(100_000);
   });
   for (const fault of ['one more at a time', 'flush sees later runs', 'the rescuer is not alone'] as const)
     test(`it can fail: an account in which ${fault} is told apart`, () => {
-      expect(() => fuzz(100, () => new Oracle(fault), true)).toThrow(/^after \w/);
+      expect(() => fuzz(100, fault)).toThrow(/^after \w/);
     });
 });
