@@ -75,6 +75,12 @@ export function bouts<C>(
   return played;
 }
 
+/** Take this step, in patient time or not: what happened. @throws when it cannot be taken here */
+export function takes({ machine }: Booted, kernel: KernelState, word: string): readonly Fact[] {
+  const { choice, facts } = follow(machine, kernel, word, false);
+  if (!choice) throw new Error(`cannot ${word}`);
+  return facts;
+}
 /** Is this user process in the middle of a call? */
 export const inCall = (kernel: KernelState, user: string): boolean =>
   (kernel.threads[user] as Thread).frames.length > 1;

@@ -77,6 +77,12 @@ export const dma_fence_wait_timeout = instruction(
   },
 );
 
+/** Why a wait for any of these goes on, none of which has signalled: each of their owners can end it. */
+const anyOwed = (kernel: KernelState, fences: readonly string[], how: Partial<Wait> = {}): Wait =>
+  owed(kernel, fences.join(' | '), [...new Set(fences.flatMap((fence) => missing(kernel, fence)))], {
+    any: true,
+    ...how,
+  });
 /** The wait itself; see dma_fence_wait_any_timeout. A timeout of 0 polls, and any other asks every fence first. */
 const wait_any = instruction(
   'wait_any',
@@ -87,9 +93,9 @@ const wait_any = instruction(
     waits: (kernel, _me, { fences, timeout }) => {
       if (timeout === '0' || fences.some((fence) => !pending(kernel, fence) || unarmed(kernel, fence)))
         return undefined;
-      const lacking = [...new Set(fences.flatMap((fence) => missing(kernel, fence)))];
-      const how = timeout === 'HZ' ? ({ any: true, bounded: 'times out' } as const) : ({ any: true } as const);
-      return fences.length === 0 ? undefined : owed(kernel, fences.join(' | '), lacking, how);
+      return fences.length === 0
+        ? undefined
+        : anyOwed(kernel, fences, timeout === 'HZ' ? { bounded: 'times out' } : {});
     },
     run: (kernel, me, { fences, timeout }, outcome) => {
       if (fences.length === 0) {
@@ -123,8 +129,7 @@ export const wait_event = instruction('wait_event', (fences: readonly string[]) 
   touches: ({ fences }) => fences.map((fence) => ['fences', fence] as const),
   waits: (kernel, _me, { fences }) => {
     if (fences.some((fence) => !pending(kernel, fence))) return undefined;
-    const lacking = [...new Set(fences.flatMap((fence) => missing(kernel, fence)))];
-    return owed(kernel, fences.join(' | '), lacking, { any: true });
+    return anyOwed(kernel, fences);
   },
   run: (kernel, me, { fences }) => {
     might_sleep(kernel, me, 'wait_event');

@@ -7,14 +7,11 @@
  */
 import { type Block, type KernelObject, instruction, returns } from '../machine.ts';
 import { boRow } from './buffer.ts';
-import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
-import { dma_resv_unlock } from './resv.ts';
+import { call, if_ret, if_var, return_ } from './flow.ts';
 import { ttPages, ttmRow } from './ttm.ts';
-import { lru_cursor_fini, lru_cursor_next } from './ttm-evict.ts';
 import { onTtmBo } from './ttm-lru.ts';
-import { ttm_bo_put } from './ttm-release.ts';
 import { ttm_bo_wait_ctx } from './ttm-reserve.ts';
-import { next_manager, unmap_virtual } from './ttm-swap.ts';
+import { lru_walk, unmap_virtual } from './ttm-swap.ts';
 import { type Ctx, ERRORS, ttm_tt_purge } from './ttm-tt.ts';
 
 /** Has it pages of its own that could go: ret 'here' in SYSTEM, 'elsewhere', or '-EBUSY' (B14.5). */
@@ -61,21 +58,9 @@ export const ttmShrink: KernelObject = {
       if_ret('0', [], [return_('ret')]),
       if_var('purge', 'yes', [ttm_tt_purge('$bo')], [call('ttm_tt_backup', { bo: '$bo' })]),
     ],
-    ttm_lru_shrink: [
-      set('at', '0'),
-      label('manager'),
-      next_manager('$device', '$at'),
-      if_ret('end', [return_('0')]),
-      label('next'),
-      lru_cursor_next('', '$manager', 'no', '$ctx'),
-      if_ret('end', [goto('manager')]),
+    ttm_lru_shrink: lru_walk(
       call('ttm_bo_shrink', { bo: '$victim', ctx: '$ctx', purge: '$purge', allow_move: 'yes' }),
-      set('result', 'ret'),
-      dma_resv_unlock('$resv'),
-      ttm_bo_put('$victim'),
-      if_var('result', ['0', ...ERRORS], [goto('next')]),
-      lru_cursor_fini('$manager'),
-      return_('$result'),
-    ],
+      ERRORS,
+    ),
   },
 };

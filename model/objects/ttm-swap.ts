@@ -4,7 +4,15 @@
  * The driver hears of it in `swap_notify`, after which the copy is made whatever it says: the callback returns nothing,
  * so a driver that finds out here that it cannot let go has no way to say so (B12.4), unless a design lets it.
  */
-import { type Block, type KernelObject, type Thread, instruction, note, returns } from '../machine.ts';
+import {
+  type Block,
+  type Instruction,
+  type KernelObject,
+  type Thread,
+  instruction,
+  note,
+  returns,
+} from '../machine.ts';
 import { boRow } from './buffer.ts';
 import { ttm_tt_swap_copy } from './buffer-pages.ts';
 import { I_MMAP, might_sleep, probe } from './context.ts';
@@ -71,7 +79,7 @@ const notified = instruction('ttm_swap_notified', (bo: string) => ({ bo }), {
   },
 });
 /** The next manager of the device whose buffers have pages, from SYSTEM upward: ret '0' with `manager`, or 'end' (B12.2). */
-export const next_manager = instruction('ttm_next_manager', (device: string, at: string) => ({ device, at }), {
+const next_manager = instruction('ttm_next_manager', (device: string, at: string) => ({ device, at }), {
   text: ({ device }) => `for each manager of ${device} with use_tt`,
   local: true,
   touches: ({ device }) => [['ttm_devices', device]],
@@ -113,6 +121,27 @@ export const ttm_device_swapout = (device: string, ctx: Ctx = ''): Block => [
   call('ttm_device_swapout', { device, ctx }),
 ];
 
+/**
+ * The buffers of `$device`, manager by manager, each reserved for this call: until one has something to show for it, or
+ * says an error that is not among those `passed` over (B8.6, B12.1).
+ */
+export const lru_walk = (each: Instruction, passed: readonly string[]): Block => [
+  set('at', '0'),
+  label('manager'),
+  next_manager('$device', '$at'),
+  if_ret('end', [return_('0')]),
+  label('next'),
+  lru_cursor_next('', '$manager', 'no', '$ctx'),
+  if_ret('end', [goto('manager')]),
+  each,
+  set('result', 'ret'),
+  dma_resv_unlock('$resv'),
+  ttm_bo_put('$victim'),
+  if_var('result', ['0', ...passed], [goto('next')]),
+  lru_cursor_fini('$manager'),
+  return_('$result'),
+];
+
 export const ttmSwap: KernelObject = {
   ops: [swap_wanted, unmap_virtual, notified, pages_left, hop_refused, next_manager, next_device, rotate],
   routines: {
@@ -131,22 +160,12 @@ export const ttmSwap: KernelObject = {
       mutex_unlock('ttm_global_mutex'),
       return_('$result'),
     ],
-    ttm_device_swapout: [
-      set('at', '0'),
-      label('manager'),
-      next_manager('$device', '$at'),
-      if_ret('end', [return_('0')]),
-      label('next'),
-      lru_cursor_next('', '$manager', 'no', '$ctx'),
-      if_ret('end', [goto('manager')]),
-      call('ttm_bo_swapout_cb', { bo: '$victim', ctx: '$ctx' }),
-      set('result', 'ret'),
-      dma_resv_unlock('$resv'),
-      ttm_bo_put('$victim'),
-      if_var('result', ['0', '-EBUSY', '-EALREADY', '-ENOMEM', '-ENOSPC'], [goto('next')]),
-      lru_cursor_fini('$manager'),
-      return_('$result'),
-    ],
+    ttm_device_swapout: lru_walk(call('ttm_bo_swapout_cb', { bo: '$victim', ctx: '$ctx' }), [
+      '-EBUSY',
+      '-EALREADY',
+      '-ENOMEM',
+      '-ENOSPC',
+    ]),
     ttm_bo_swapout_cb: [
       ttm_hook('$bo', 'eviction_valuable', { place: 'SYSTEM', evictor: '' }),
       if_ret('0', [return_('-EBUSY')]),

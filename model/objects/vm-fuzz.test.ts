@@ -5,8 +5,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Oracle, type Side, asks, bouts } from '../bout.ts';
-import { follow, opens } from '../case.ts';
+import { type Oracle, type Side, asks, bouts, takes } from '../bout.ts';
 import { type Booted, ioctl } from '../design.ts';
 import type { Fact, KernelState } from '../machine.ts';
 import { bootKernel } from '../stage.ts';
@@ -144,13 +143,11 @@ function said(facts: readonly Fact[]): string {
   return access.stale === null ? (read ? `fine: ${read.got}` : 'fine') : 'stale';
 }
 function plays(kernel: KernelState, command: Command): string {
-  const [call] = command;
-  if (call !== 'acknowledge') asks(booted, kernel, 'task', text(command));
-  const { facts, choice } = follow(booted.machine, kernel, call === 'acknowledge' ? 'tlb' : 'task', false);
-  if (!choice) throw new Error(`cannot ${call}: ${JSON.stringify(opens(booted.machine, kernel)['tlb'])}`);
-  const all = [...facts];
-  const returned = (): boolean => all.some((fact) => fact.kind === 'returned' && fact.to === 'user');
-  if (call !== 'acknowledge') while (!returned()) all.push(...follow(booted.machine, kernel, 'task', false).facts);
+  if (command[0] === 'acknowledge') return said(takes(booted, kernel, 'tlb'));
+  asks(booted, kernel, 'task', text(command));
+  const all: Fact[] = [];
+  while (!all.some((fact) => fact.kind === 'returned' && fact.to === 'user'))
+    all.push(...takes(booted, kernel, 'task'));
   return said(all);
 }
 const side: Side<Command> = { booted, plays, shows: objectShows, text };

@@ -28,6 +28,7 @@ import { Parents } from './storage/parents.ts';
 import { StateStore } from './store.ts';
 import { type Sweep, sweep } from './sweep.ts';
 import { kernelSystem } from './system.ts';
+import { withFault } from './with-fault.ts';
 
 type Method = (this: any, ...given: any[]) => unknown;
 type Attacked = How['storage'] | 'depth' | 'reduced';
@@ -44,13 +45,7 @@ interface Fault {
 
 function under<R>({ owner, method, make }: Fault, run: () => R): R {
   const methods = owner as Record<string, Method>;
-  const real = methods[method] as Method;
-  methods[method] = make(real);
-  try {
-    return run();
-  } finally {
-    methods[method] = real;
-  }
+  return withFault(methods, method, make(methods[method] as Method), run);
 }
 
 const swept = (booted: Booted, attacked: Attacked): Sweep =>

@@ -44,6 +44,7 @@ import { Judgements } from './judgements.ts';
 import { Knowledge } from './knowledge.ts';
 import { saidWithout } from './masked.ts';
 import { type ReducedOptions, reduced } from './reduced.ts';
+import { withFault } from '../with-fault.ts';
 
 /** States up to which a design is audited. */
 const SMALL = 10_000;
@@ -337,15 +338,6 @@ describe('planted faults are caught by the comparison', () => {
       const { slots } = this.learned.packing;
       return [...turn.reads].filter((slot) => slots[slot]?.path.at(-1) !== field);
     };
-  const withFault = <T extends object, K extends keyof T, R>(prototype: T, method: K, fault: T[K], run: () => R): R => {
-    const real = prototype[method];
-    prototype[method] = fault;
-    try {
-      return run();
-    } finally {
-      prototype[method] = real;
-    }
-  };
   test('a wrong independence: the reads of one field are dropped', () => {
     const told = <S extends object>(system: () => Classic<S>, field: string): void => {
       expect(() => sameSystem(system)).not.toThrow();

@@ -26,6 +26,7 @@ import { Equivariance } from './equivariance.ts';
 import { type ReducedOptions, reduced } from './reduced.ts';
 import { type Reductions, namesOf, reductionsOf } from './reductions.ts';
 import { NotInterchangeable, Symmetries } from './symmetry.ts';
+import { withFault } from '../with-fault.ts';
 
 const EVERYTHING = { maxStates: Number.MAX_SAFE_INTEGER, patient: true };
 const EACH: readonly Reductions[] = [
@@ -236,15 +237,6 @@ describe('members that behave alike', () => {
 });
 
 describe('planted faults are caught by the comparison', () => {
-  const withFault = <T extends object, K extends keyof T>(prototype: T, method: K, fault: T[K], run: () => void) => {
-    const real = prototype[method];
-    prototype[method] = fault;
-    try {
-      run();
-    } finally {
-      prototype[method] = real;
-    }
-  };
   const compared = (): void =>
     expect(shownOf(systemOf(threadsAlike()), NOTHING).shown).toEqual(inFull(systemOf(threadsAlike())).shown);
   test('right, nothing is caught', () => {

@@ -30,6 +30,7 @@ import { type System, kernelSystem } from '../system.ts';
 import { Equivariance } from './equivariance.ts';
 import { quotient } from './quotient.ts';
 import { Symmetries, type Symmetry } from './symmetry.ts';
+import { withFault } from '../with-fault.ts';
 
 const EVERYTHING = { maxStates: Number.MAX_SAFE_INTEGER, patient: true };
 const managers = (n: number): Symmetry => ({ classes: [Array.from({ length: n }, (_, at) => [`rm${at}`])] });
@@ -288,15 +289,6 @@ describe('what is not interchangeable is refused by name', () => {
 });
 
 describe('planted faults are caught by the comparison', () => {
-  const withFault = <T extends object, K extends keyof T>(prototype: T, method: K, fault: T[K], run: () => void) => {
-    const real = prototype[method];
-    prototype[method] = fault;
-    try {
-      run();
-    } finally {
-      prototype[method] = real;
-    }
-  };
   const asked = (): void => void sameOrbits(() => threadsAlike(['lock', 'unlock']), alike);
   test('right, nothing is caught', () => {
     expect(asked).not.toThrow();
