@@ -17,7 +17,7 @@ export async function searchableSetting(setting: Setting, properties: readonly s
   return {
     system: kernelSystem(machine) as unknown as System<object, unknown>,
     start: start(booted, booted.workload),
-    watch: (learned) => watchFor(machine, learned as unknown as Learned, chooseProperties(properties)) as never,
+    watch: (learned) => watchFor(machine, learned as unknown as Learned, chooseProperties(properties)),
   };
 }
 

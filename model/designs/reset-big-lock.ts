@@ -52,9 +52,7 @@ export const resetBigLock = design({
     const wait: Block =
       waits_can_be_broken === 'yes'
         ? [
-            under_lock ? mutex_lock('struct_mutex') : [],
-            wait_event(['request', 'reset_in_progress']),
-            under_lock ? mutex_unlock('struct_mutex') : [],
+            locked([wait_event(['request', 'reset_in_progress'])]),
             dma_fence_is_signaled('request'),
             if_ret('0', [witness('a wait is broken and starts over'), dma_fence_wait('request')]),
           ]

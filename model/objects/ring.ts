@@ -6,15 +6,7 @@
  * time, or never, whatever was decided about its jobs meanwhile (HC-5, D1.5). A ring with a fault handler may run into a fault that
  * nobody repairs: it stops like one that hangs, and says so by an interrupt (E7.7).
  */
-import {
-  type Block,
-  type KernelObject,
-  type KernelState,
-  type ThreadSpec,
-  instruction,
-  note,
-  pushCall,
-} from '../machine.ts';
+import { type KernelObject, type KernelState, type ThreadSpec, instruction, note, pushCall } from '../machine.ts';
 import { type Kept, constant, fixedName, flag, table, whole } from '../schema.ts';
 import { engineShared, occupiedBy } from './engine.ts';
 import { pending, passPromise } from './fence.ts';
@@ -163,20 +155,13 @@ export const late_completion = (ring: string): ThreadSpec => ({
 });
 
 /** The ring itself, as a thread of hardware. Completion and fault routines run on its stack, in interrupt context. */
-export const ring = ({
-  done = [],
-  ...row
-}: {
-  may_hang?: boolean;
-  fault?: string;
-  engine?: string;
-  reset_by?: string;
-  done?: Block;
-} = {}): ThreadSpec => ({
+export const ring = (
+  row: { may_hang?: boolean; fault?: string; engine?: string; reset_by?: string } = {},
+): ThreadSpec => ({
   kind: 'hardware',
   begins: 'must',
   atomic: true,
-  program: [forever([run_job('$me'), done])],
+  program: [forever([run_job('$me')])],
   rows: (me) => ({ rings: { [me]: { may_hang: false, ...row } } }),
 });
 

@@ -2,7 +2,7 @@
  * What is to be said of a state, and of a step: every property asked, at engine speed. One home for which property is
  * asked when; whoever searches decides what to do with the answers.
  */
-import type { Fact, KernelState, Machine } from '../../model/machine.ts';
+import type { KernelState, Machine } from '../../model/machine.ts';
 import { waitWitness, witnessesOf } from '../judge.ts';
 import type { Blame, Evidence, Opens, Property } from '../property.ts';
 import { Chains } from './chains.ts';
@@ -63,7 +63,7 @@ export class Judging {
   }
 
   /** Of a step; the state after it stands at `words[0]`. */
-  step(way: Way<Fact>, words: Uint16Array, told: Told): void {
+  step(way: Way, words: Uint16Array, told: Told): void {
     if (way.facts.length === 0) return;
     for (const name of this.seenBy(way)) told.witness(name);
     const { step, gathers } = this.steps.of(way);

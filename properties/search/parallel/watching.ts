@@ -3,7 +3,7 @@
  * their schedules are afterwards judged again in one thread, so that whatever is found is the same for any number of
  * workers.
  */
-import type { Fact, KernelState, Machine } from '../../../model/machine.ts';
+import type { Fact, Machine } from '../../../model/machine.ts';
 import { type Blame, type Evidence, type Property, signature } from '../../property.ts';
 import { word } from '../../../model/case.ts';
 import { Judging, type Told } from '../judging.ts';
@@ -57,7 +57,7 @@ class Names implements Told {
 
 /** Let an observer look at every state and step of a schedule. @throws when it cannot be followed */
 export function show(
-  learned: Learned<KernelState, Fact>,
+  learned: Learned,
   from: Uint16Array,
   schedule: readonly string[],
   { visitors }: Pick<Observer, 'visitors'>,
