@@ -6,7 +6,7 @@ import { partialVerdict } from '../properties/search/storage/limits.ts';
 import { type Row, grouped, rowOf } from '../reports/row.ts';
 import type { Setting } from './designs.ts';
 import { took } from './progress.ts';
-import { storyOf } from './retell.ts';
+import { lineOf, storyOf } from './retell.ts';
 import type { SpinDone } from './tasks/spin.ts';
 import type { SweepDone } from './tasks/sweep.ts';
 import { caseAt } from './tasks/task.ts';
@@ -89,10 +89,7 @@ export function textOf(
   const sizes = `${grouped(swept.states)} states, depth ${swept.depth}, ${swept.witnesses.length} witnesses, ${took(milliseconds)}`;
   const lines = [
     `${paint('name', setting.design)} ${showKnobs(setting.knobs)}: ${paint(oddities.length > 0 ? 'bad' : 'good', verdict)}  ${paint('dim', sizes)}`,
-    ...swept.findings.map(
-      ({ blame, schedule, loop, confirmed }) =>
-        `  ${signature(blame)} in ${schedule.length}${loop ? ` + ${loop.length} for ever` : ''} words: ${blame.what}${confirmed ? '' : paint('bad', ' (the plain reducer does not say so: please report this)')}`,
-    ),
+    ...swept.findings.map((finding) => `  ${lineOf(finding, look)}`),
     ...oddities.map((oddity) => `  ${paint('bad', oddity)}`),
     ...swept.warnings.map((warning) => `  ${paint('wait', warning)}`),
     ...(swept.doubt !== undefined && swept.doubt !== swept.why ? [`  ${paint('dim', swept.doubt)}`] : []),

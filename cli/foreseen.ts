@@ -1,9 +1,9 @@
 /** What `check --estimate` and `check --schedules` say of a setting: texts for people, and lines for machines. */
 import { showKnobs } from '../model/design.ts';
-import { signature } from '../properties/property.ts';
 import type { Estimate } from '../properties/search/stateless/estimate-schedules.ts';
 import { grouped } from '../reports/row.ts';
 import type { Setting } from './designs.ts';
+import { lineOf } from './retell.ts';
 import type { EstimateDone } from './tasks/estimate.ts';
 import type { SchedulesDone } from './tasks/schedules.ts';
 import type { Terminal } from './terminal.ts';
@@ -36,10 +36,7 @@ export function schedulesText(setting: Setting, done: SchedulesDone, terminal: L
       : paint(complete ? 'good' : 'bad', complete ? 'nothing found' : `nothing found so far: ${why}`);
   return [
     `${nameOf(setting, terminal)}: ${verdict}  ${paint('dim', `${grouped(executions)} sorts of schedules (${grouped(blocked)} begun in vain), ${grouped(steps)} steps, depth ${depth}, ${witnesses.length} witnesses`)}`,
-    ...findings.map(
-      ({ blame, schedule, confirmed }) =>
-        `  ${signature(blame)} in ${schedule.length} words: ${blame.what}${confirmed ? '' : paint('bad', ' (the plain reducer does not say so: please report this)')}`,
-    ),
+    ...findings.map((finding) => `  ${lineOf(finding, terminal.look)}`),
     ...Object.entries(undecided)
       .filter(([name]) => !findings.some(({ blame }) => blame.property === name))
       .map(([name, because]) => `  ${paint('dim', `${name} is not decided: ${because}`)}`),

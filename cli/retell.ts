@@ -1,12 +1,13 @@
 /** How a case is told on the terminal, and the command that shows it again. */
 import type { Case } from '../model/case.ts';
 import type { Booted } from '../model/design.ts';
-import type { Property } from '../properties/property.ts';
+import { type Property, signature } from '../properties/property.ts';
 import type { Look } from '../reports/reporter.ts';
 import { story } from '../reports/story.ts';
 import { tell } from '../reports/telling.ts';
 import type { Want } from '../shrinkers/shrink.ts';
 import { asTyped, quoted } from './files.ts';
+import type { Confirmed } from './tasks/task.ts';
 
 export const storyOf = (
   booted: Booted,
@@ -16,6 +17,10 @@ export const storyOf = (
   look: Look,
   patient = true,
 ): string => story.render(tell(booted, run, props, want, patient), look).trimEnd();
+
+/** A counterexample in a line, with what the plain reducer makes of it. */
+export const lineOf = ({ blame, schedule, loop, confirmed }: Confirmed, { paint }: Look): string =>
+  `${signature(blame)} in ${schedule.length}${loop ? ` + ${loop.length} for ever` : ''} words: ${blame.what}${confirmed ? '' : paint('bad', ' (the plain reducer does not say so: please report this)')}`;
 
 /** What to paste to see a saved entry again; a user's own design must be named. */
 export const replayCommand = (path: string, from?: string): string =>

@@ -286,7 +286,7 @@ function leaving(kernel: KernelState, me: string, thread: Thread, to: 'user' | '
   if (left.length === 0) return;
   const names = left.map((held) => held.object).join(', ');
   const end = to === 'user' ? 'returns to user space' : 'ends';
-  note(kernel, me, { kind: 'misuse', rule: 'I-16', what: `${me} ${end} still holding ${names}` });
+  complain(kernel, me, 'I-16', `${me} ${end} still holding ${names}`);
 }
 
 type Said = { [K in keyof Facts]: { readonly kind: K } & Readonly<Facts[K]> }[keyof Facts];

@@ -6,7 +6,7 @@ import { type KernelObject, type KernelState, instruction, note, returns } from 
 import { freePages, freshContents, populate } from './buffer-pages.ts';
 import { absentReason, boRow, busyWith, memoryOf, onBo, onDevice, redirect, tagOf } from './buffer.ts';
 import { installResource } from './ttm-resource.ts';
-import { type Place, complain, isTtm, ttmRow, usesTt } from './ttm.ts';
+import { type Place, inconsistent, isTtm, ttmRow, usesTt } from './ttm.ts';
 
 /** The buffer is somewhere else from here on; a busy buffer does not become TTM's to swap (B18.6). */
 function place(kernel: KernelState, me: string, bo: string, to: Place): void {
@@ -15,7 +15,7 @@ function place(kernel: KernelState, me: string, bo: string, to: Place): void {
   // Fences from before it was gutted stand for the memory that its ghost has.
   const gutted = isTtm(kernel, bo) && row.place === null;
   if (to === 'SYSTEM' && row.place !== 'SYSTEM' && !gutted && !row.busy_in_system && busy.length > 0)
-    complain(kernel, me, bo, 'B18.6', `${me} moves ${bo} to SYSTEM before ${busy.join(' and ')} signalled`);
+    inconsistent(kernel, me, bo, 'B18.6', `${me} moves ${bo} to SYSTEM before ${busy.join(' and ')} signalled`);
   note(kernel, me, { kind: 'moved', bo, from: row.place ?? 'NULL', to });
   const was = onDevice(kernel, bo);
   if (was && usesTt(kernel, bo, to)) {
@@ -98,7 +98,7 @@ export const ttm_bo_move_null = instruction('ttm_bo_move_null', (bo: string, to:
   run: (kernel, me, { bo, to }) => {
     const row = boRow(kernel, bo);
     if (row.place !== null && onDevice(kernel, bo) === usesTt(kernel, bo, to) && !isThereToo(kernel, bo, to))
-      complain(kernel, me, bo, 'B4.1', `${bo} goes from ${row.place} to ${to} and nobody copies its contents`);
+      inconsistent(kernel, me, bo, 'B4.1', `${bo} goes from ${row.place} to ${to} and nobody copies its contents`);
     // What a buffer finds in memory that it never had is not its own, until somebody clears it (B4.2, B4.7).
     const new_to_it = isTtm(kernel, bo) && (row.place === null || !hasContents(kernel, bo));
     if (new_to_it && !usesTt(kernel, bo, to)) row.vram = 'stale';

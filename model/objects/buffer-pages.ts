@@ -10,7 +10,7 @@ import {
 } from '../machine.ts';
 import { boRow, busyWith, onBo, onDevice, redirect } from './buffer.ts';
 import { poolAlloc, poolFree } from './page-pool.ts';
-import { complain, isTtm, placeIn, ttPages, ttmRow, usesTt } from './ttm.ts';
+import { inconsistent, isTtm, placeIn, ttPages, ttmRow, usesTt } from './ttm.ts';
 
 /** New pages are cleared, or hold what another process left in them (B4.2). */
 export const freshContents = (kernel: KernelState, bo: string): string =>
@@ -69,7 +69,7 @@ export function freePages(kernel: KernelState, me: string, bo: string, tt: 'limb
   const row = boRow(kernel, bo);
   const busy = busyWith(kernel, bo);
   if (busy.length > 0)
-    complain(kernel, me, bo, 'S-B2', `${me} frees the pages of ${bo} before ${busy.join(' and ')} signalled`);
+    inconsistent(kernel, me, bo, 'S-B2', `${me} frees the pages of ${bo} before ${busy.join(' and ')} signalled`);
   redirect(kernel, bo, ['pages'], 'freed');
   if (row.tt === 'populated') countPages(kernel, bo, 'less');
   poolFree(kernel, bo);
@@ -87,9 +87,9 @@ export const ttm_tt_unpopulate = instruction('ttm_tt_unpopulate', (bo: string) =
 function copyToSwap(kernel: KernelState, me: string, bo: string): void {
   const row = boRow(kernel, bo);
   if (row.place !== 'SYSTEM')
-    complain(kernel, me, bo, 'B12.3', `${bo} is swapped out although it is in ${row.place ?? 'no place'}`);
+    inconsistent(kernel, me, bo, 'B12.3', `${bo} is swapped out although it is in ${row.place ?? 'no place'}`);
   if (row.mapped !== null)
-    complain(kernel, me, bo, 'B18.6', `${me} swaps ${bo} out while the device still maps its pages`);
+    inconsistent(kernel, me, bo, 'B18.6', `${me} swaps ${bo} out while the device still maps its pages`);
   if (row.tt === 'populated') row.swap = row.pages;
 }
 export const ttm_tt_swap_copy = instruction('ttm_tt_swap_copy', (bo: string) => ({ bo }), {

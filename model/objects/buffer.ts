@@ -12,7 +12,7 @@
 import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { type Kept, constant, fixedName, maybe, oneOf, table, whole } from '../schema.ts';
 import { pendingFences } from './resv.ts';
-import { PLACES, complain, resvOf, ttmRow, usesTt } from './ttm.ts';
+import { PLACES, inconsistent, resvOf, ttmRow, usesTt } from './ttm.ts';
 
 /** The memory that an entry of the device's page tables leads to: 'freed' once it was taken away behind the device's back,
  * 'old' while the buffer is on its way out of it and jobs from before may still use it (B11.1). */
@@ -147,7 +147,7 @@ export function deviceTouches(kernel: KernelState, me: string, bo: string): bool
   const stale = staleReason(kernel, bo);
   note(kernel, me, { kind: 'accesses', bo, by: me, stale });
   if (place === 'SYSTEM' && !busy_in_system)
-    complain(
+    inconsistent(
       kernel,
       me,
       bo,
@@ -215,7 +215,7 @@ export const resource_mem_type = instruction('resource_mem_type', (bo: string) =
   touches: onBo,
   run: (kernel, me, { bo }) => {
     const { place } = boRow(kernel, bo);
-    if (place === null) complain(kernel, me, bo, 'B2.1', `${me} follows ${bo}->resource, which is NULL`);
+    if (place === null) inconsistent(kernel, me, bo, 'B2.1', `${me} follows ${bo}->resource, which is NULL`);
     returns(kernel, me, place ?? 'NULL');
   },
 });

@@ -4,7 +4,15 @@
  * Every acquisition says as a fact what it was taken over; properties/lock-order.ts makes the class graph of them
  * (kernel/locking/lockdep.c; rules L-12..L-16).
  */
-import { type Held, type KernelObject, type KernelState, type Thread, instruction, note } from '../machine.ts';
+import {
+  type Held,
+  type KernelObject,
+  type KernelState,
+  type Thread,
+  complain,
+  instruction,
+  note,
+} from '../machine.ts';
 
 declare module '../machine.ts' {
   interface Facts {
@@ -73,8 +81,7 @@ export const holdsKind = (kernel: KernelState, me: string, kind: Held['kind']): 
 /** A call that may sleep was made: a misuse in interrupt context or under a spinlock (CTX-A, I-12). */
 export function might_sleep(kernel: KernelState, me: string, what: string): void {
   const atomic = holdsKind(kernel, me, 'atomic');
-  if (atomic)
-    note(kernel, me, { kind: 'misuse', rule: 'CTX-A', what: `${what} may sleep, but ${me} is in ${atomic.object}` });
+  if (atomic) complain(kernel, me, 'CTX-A', `${what} may sleep, but ${me} is in ${atomic.object}`);
 }
 
 export const inAtomic = (object: string): Held => ({

@@ -16,6 +16,7 @@ import {
   type KernelState,
   type ThreadSpec,
   type Wait,
+  complain,
   instruction,
   note,
   pushCall,
@@ -77,8 +78,6 @@ type CrtcRow = Kept<typeof fields>['crtcs'][string];
 const commitRow = (kernel: KernelState, commit: string): CommitRow => kernel.crtc_commits[commit] as CommitRow;
 const crtcRow = (kernel: KernelState, crtc: string): CrtcRow => kernel.crtcs[crtc] as CrtcRow;
 const onCommit = ({ commit }: { commit: string }): [['crtc_commits', string]] => [['crtc_commits', commit]];
-const complain = (kernel: KernelState, me: string, rule: string, what: string): void =>
-  note(kernel, me, { kind: 'misuse', rule, what });
 
 type Completion = 'hw_done' | 'flip_done' | 'cleanup_done';
 /** Why a completion of this commit cannot be waited out now: its tail owes it, or the hardware, once it was programmed. */

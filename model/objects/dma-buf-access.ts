@@ -10,8 +10,8 @@ import {
   type KernelObject,
   type KernelState,
   type Thread,
+  complain,
   instruction,
-  note,
   returns,
 } from '../machine.ts';
 import { type Callback, fencesWait, publish } from './fence.ts';
@@ -83,8 +83,7 @@ export const dma_buf_vunmap = instruction('dma_buf_vunmap', (buf: string) => ({ 
     convention(kernel, me, buf, 'dma_buf_vunmap', 'B-30', 'held');
     const row = bufRow(kernel, buf);
     if (row.vmaps > 0) row.vmaps -= 1;
-    else
-      note(kernel, me, { kind: 'misuse', rule: 'B-30', what: `${me} unmaps ${buf}, which the kernel has not mapped` });
+    else complain(kernel, me, 'B-30', `${me} unmaps ${buf}, which the kernel has not mapped`);
   },
 });
 /** Map it into a process: ret '0', or '-EINVAL' beyond its end; reservation not held (B-31). */

@@ -6,7 +6,7 @@
  * the fence. So on such an engine either fences are pending or such queues are on the hardware, never both (E8.8).
  * Hardware that preempts at any moment, an open fault included, may mix them (M-a of PF-4).
  */
-import { type KernelObject, type KernelState, note } from '../machine.ts';
+import { type KernelObject, type KernelState, complain } from '../machine.ts';
 import { table } from '../schema.ts';
 import { pending } from './fence.ts';
 
@@ -39,11 +39,7 @@ export function engineShared(kernel: KernelState, me: string, engine: string): v
   for (const ring of Object.values(kernel.rings))
     for (const { fence } of ring.engine === engine ? ring.jobs : [])
       if (pending(kernel, fence)) {
-        note(kernel, me, {
-          kind: 'misuse',
-          rule: 'E8.8',
-          what: `${fence} is pending on ${engine} while ${queue} may fault there`,
-        });
+        complain(kernel, me, 'E8.8', `${fence} is pending on ${engine} while ${queue} may fault there`);
         return;
       }
 }

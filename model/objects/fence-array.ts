@@ -11,8 +11,8 @@ import {
   type KernelObject,
   type KernelState,
   type Thread,
+  complain,
   instruction,
-  note,
   returns,
 } from '../machine.ts';
 import { isContainer } from './fence-container.ts';
@@ -45,10 +45,9 @@ export const dma_fence_array_init = instruction(
     text: ({ array, members, mode }) => `dma_fence_array_init(${array}, { ${members.join(', ')} }, ${mode})`,
     touches: ({ array, members }) => [['containers', array], ...members.map((member) => ['fences', member] as const)],
     run: (kernel, me, { array, members, mode }) => {
-      if (members.length === 0)
-        note(kernel, me, { kind: 'misuse', rule: 'A-3', what: `${me} makes the array ${array} of no fences` });
+      if (members.length === 0) complain(kernel, me, 'A-3', `${me} makes the array ${array} of no fences`);
       for (const member of members.filter((each) => isContainer(kernel, each)))
-        note(kernel, me, { kind: 'misuse', rule: 'K-3', what: `${member}, a container, becomes a member of ${array}` });
+        complain(kernel, me, 'K-3', `${member}, a container, becomes a member of ${array}`);
       arrayInit(kernel, array, members, mode);
     },
   },

@@ -11,8 +11,8 @@ import {
   type KernelObject,
   type KernelState,
   type Thread,
+  complain,
   instruction,
-  note,
   returns,
 } from '../machine.ts';
 import { type Kept, flag, table, whole } from '../schema.ts';
@@ -95,8 +95,7 @@ export const dma_fence_chain_free = instruction('dma_fence_chain_free', (node: s
   text: ({ node }) => `dma_fence_chain_free(${node})`,
   touches: ({ node }) => [['fence_chains', node]],
   run: (kernel, me, { node }) => {
-    if (fenceRow(kernel, node).initialised)
-      note(kernel, me, { kind: 'misuse', rule: 'H-2', what: `${me} frees ${node}, which is in use` });
+    if (fenceRow(kernel, node).initialised) complain(kernel, me, 'H-2', `${me} frees ${node}, which is in use`);
     rowOf(kernel, node).allocated = false;
   },
 });
@@ -114,11 +113,7 @@ export const dma_fence_chain_init = instruction(
     ],
     run: (kernel, me, { node, prev, payload, seqno }) => {
       if (isChain(kernel, payload))
-        note(kernel, me, {
-          kind: 'misuse',
-          rule: 'K-3',
-          what: `${payload}, a chain node, becomes the payload of ${node}`,
-        });
+        complain(kernel, me, 'K-3', `${payload}, a chain node, becomes the payload of ${node}`);
       chainInit(kernel, node, prev === 'NULL' ? undefined : prev, payload, seqno);
     },
   },

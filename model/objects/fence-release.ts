@@ -6,7 +6,7 @@
  * the last one. What matters is finite time: a fence that goes while callbacks wait for it signals with an error, and
  * one that nobody waits for is lost without a word (F-49, F-50). When memory is freed afterwards is not modelled.
  */
-import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type KernelObject, type KernelState, complain, instruction, returns } from '../machine.ts';
 import { type Kept, flag, int, table } from '../schema.ts';
 import { holds } from './context.ts';
 import { fenceRow, pending, signalFence } from './fence.ts';
@@ -49,8 +49,7 @@ export const dma_fence_get = instruction('dma_fence_get', (fence: string) => ({ 
   run: (kernel, me, { fence }) => {
     const references = kernel.fence_refs[fence];
     if (!references) return;
-    if (references.count === 0)
-      note(kernel, me, { kind: 'misuse', rule: 'F-48', what: `${me} takes a reference to ${fence}, which is gone` });
+    if (references.count === 0) complain(kernel, me, 'F-48', `${me} takes a reference to ${fence}, which is gone`);
     else references.count += 1;
   },
 });
@@ -83,7 +82,7 @@ export function putFence(kernel: KernelState, me: string, fence: string): void {
   const references = kernel.fence_refs[fence];
   const last = isLast(kernel, fence);
   if (references?.count === 0) {
-    note(kernel, me, { kind: 'misuse', rule: 'F-48', what: `${me} puts ${fence}, which is gone` });
+    complain(kernel, me, 'F-48', `${me} puts ${fence}, which is gone`);
     return;
   }
   if (references) references.count -= 1;
@@ -97,7 +96,7 @@ function released(kernel: KernelState, me: string, fence: string): void {
     return;
   }
   const what = `the last reference to ${fence} goes while callbacks wait for it`;
-  note(kernel, me, { kind: 'misuse', rule: 'F-49', what });
+  complain(kernel, me, 'F-49', what);
   row.error = '-EDEADLK';
   signalFence(kernel, me, fence);
 }

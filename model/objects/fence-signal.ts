@@ -2,7 +2,15 @@
  * Signal a fence, give it an error before, and ask what became of it (drivers/dma-buf/dma-fence.c; F-29..F-42). A poll
  * may find that the work is over and signals then, so callbacks run on the stack of whoever asks.
  */
-import { type KernelObject, type KernelState, type Thread, instruction, note, pushCall, returns } from '../machine.ts';
+import {
+  type KernelObject,
+  type KernelState,
+  type Thread,
+  complain,
+  instruction,
+  pushCall,
+  returns,
+} from '../machine.ts';
 import { isContainer, polls } from './fence-container.ts';
 import { call_hook, fenceLockWait, holdsFenceLock, lockOf } from './fence-lock.ts';
 import { fenceRow, onFence, pending, signalFence } from './fence.ts';
@@ -17,10 +25,8 @@ export const dma_fence_set_error = instruction(
     touches: onFence,
     run: (kernel, me, { fence, error }) => {
       const row = fenceRow(kernel, fence);
-      if (row.signaled)
-        note(kernel, me, { kind: 'misuse', rule: 'F-39', what: `${me} sets the error of ${fence} after it signalled` });
-      else if (!/^-E[A-Z]+$/.test(error))
-        note(kernel, me, { kind: 'misuse', rule: 'F-39', what: `${me} sets ${error} as the error of ${fence}` });
+      if (row.signaled) complain(kernel, me, 'F-39', `${me} sets the error of ${fence} after it signalled`);
+      else if (!/^-E[A-Z]+$/.test(error)) complain(kernel, me, 'F-39', `${me} sets ${error} as the error of ${fence}`);
       else row.error = error;
     },
   },
@@ -39,7 +45,7 @@ export const dma_fence_signal_locked = instruction('dma_fence_signal_locked', (f
   touches: onFence,
   run: (kernel, me, { fence }) => {
     if (!holdsFenceLock(kernel, me, fence))
-      note(kernel, me, { kind: 'misuse', rule: 'F-33', what: `${me} must hold ${lockOf(kernel, fence)} here` });
+      complain(kernel, me, 'F-33', `${me} must hold ${lockOf(kernel, fence)} here`);
     signalFence(kernel, me, fence);
   },
 });

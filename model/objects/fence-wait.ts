@@ -8,6 +8,7 @@ import {
   type KernelObject,
   type KernelState,
   type Wait,
+  complain,
   instruction,
   note,
   returns,
@@ -99,7 +100,7 @@ const wait_any = instruction(
     },
     run: (kernel, me, { fences, timeout }, outcome) => {
       if (fences.length === 0) {
-        note(kernel, me, { kind: 'misuse', rule: 'F-47', what: `${me} waits for any of no fences at all` });
+        complain(kernel, me, 'F-47', `${me} waits for any of no fences at all`);
         returns(kernel, me, '-EINVAL');
         return;
       }

@@ -11,6 +11,7 @@ import {
   type KernelObject,
   type KernelState,
   type Wait,
+  complain,
   instruction,
   note,
   pushCall,
@@ -86,11 +87,7 @@ export const dma_fence_init = instruction('dma_fence_init', (fence: string, by: 
   run: (kernel, me, { fence, by }) => {
     const row = fenceRow(kernel, fence);
     if (row.published && pending(kernel, fence))
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'F-10',
-        what: `${me} initialises ${fence} again although others still wait for it`,
-      });
+      complain(kernel, me, 'F-10', `${me} initialises ${fence} again although others still wait for it`);
     initialise(kernel, fence, by);
   },
 });
@@ -135,8 +132,7 @@ export function passPromise(kernel: KernelState, fence: string, by: string): voi
 /** Make the fence, and all that it stands for, reachable by others: the finite-time rule holds (F-9, F-10, T-1). */
 export function publish(kernel: KernelState, me: string, fence: string): void {
   const row = fenceRow(kernel, fence);
-  if (!row.initialised)
-    note(kernel, me, { kind: 'misuse', rule: 'F-3', what: `${me} publishes ${fence} before dma_fence_init` });
+  if (!row.initialised) complain(kernel, me, 'F-3', `${me} publishes ${fence} before dma_fence_init`);
   if (row.published) return;
   row.published = true;
   note(kernel, me, { kind: 'published', fence });
@@ -160,13 +156,13 @@ export const sync_file_get_fence = instruction('sync_file_get_fence', (fence: st
 export function signalFence(kernel: KernelState, me: string, fence: string): void {
   const row = fenceRow(kernel, fence);
   if (!row.initialised) {
-    note(kernel, me, { kind: 'misuse', rule: 'F-3', what: `${me} signals ${fence} before dma_fence_init` });
+    complain(kernel, me, 'F-3', `${me} signals ${fence} before dma_fence_init`);
     return;
   }
   if (row.signaled) return; // F-32: later signals are no-ops
   outOfOrder(kernel, me, fence);
   if (isContainer(kernel, fence) && !polls(kernel, fence))
-    note(kernel, me, { kind: 'misuse', rule: 'I-5', what: `${fence} signals before what it stands for` });
+    complain(kernel, me, 'I-5', `${fence} signals before what it stands for`);
   row.signaled = true;
   row.promisedBy = row.callbacks.length > 0 ? me : null;
   note(kernel, me, { kind: 'signaled', fence, error: row.error });
@@ -186,11 +182,7 @@ function outOfOrder(kernel: KernelState, me: string, fence: string): void {
       seqnoOf(kernel, other) < seqno &&
       pending(kernel, other)
     )
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'F-6',
-        what: `${fence} signals before ${other}, which is older on ${context}`,
-      });
+      complain(kernel, me, 'F-6', `${fence} signals before ${other}, which is older on ${context}`);
 }
 
 /** Why a wait for all of these fences cannot end yet: who still owes a signal. */

@@ -2,7 +2,7 @@
  * What an allocation may do to get its memory: the mask, and the scopes of the task that weaken it
  * (include/linux/gfp_types.h, include/linux/sched/mm.h; rules A1.1, A1.6, A1.9, A2.4, G-1..G-3).
  */
-import { type KernelObject, type KernelState, type Thread, instruction, note } from '../machine.ts';
+import { type KernelObject, type KernelState, type Thread, complain, instruction } from '../machine.ts';
 import { FS_RECLAIM, MMU_NOTIFIER, acquire, holdsKind, probe, release } from './context.ts';
 
 export const GFP = ['GFP_NOWAIT', 'GFP_ATOMIC', 'GFP_NOIO', 'GFP_NOFS', 'GFP_KERNEL'] as const;
@@ -45,11 +45,12 @@ export const memalloc_scope_restore = instruction('memalloc_scope_restore', (gfp
   run: (kernel, me, { gfp }) => {
     const innermost = (kernel.threads[me] as Thread).held.findLast(({ kind }) => kind === 'scope');
     if (innermost?.object !== gfp)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'A1.6',
-        what: `${me} restores ${scopeOf(gfp)}, but ${innermost ? `${scopeOf(innermost.object)} is inside it` : 'no scope is open'}`,
-      });
+      complain(
+        kernel,
+        me,
+        'A1.6',
+        `${me} restores ${scopeOf(gfp)}, but ${innermost ? `${scopeOf(innermost.object)} is inside it` : 'no scope is open'}`,
+      );
     release(kernel, me, gfp, 'scope');
   },
 });

@@ -7,7 +7,16 @@
  * ends it. The buffer of messages has a bound: when it is full the hardware stalls, or drops a fault of which nobody
  * will ever hear (G4.5).
  */
-import { type KernelObject, type KernelState, type Wait, instruction, note, pushCall, returns } from '../machine.ts';
+import {
+  type KernelObject,
+  type KernelState,
+  type Wait,
+  complain,
+  instruction,
+  note,
+  pushCall,
+  returns,
+} from '../machine.ts';
 import { type Kept, constant, fixedName, table, whole } from '../schema.ts';
 import { atomic_enter, atomic_exit } from './context.ts';
 import { call } from './flow.ts';
@@ -67,7 +76,7 @@ export function raiseFault(kernel: KernelState, me: string, queue: string, bo: s
   if (buffer.faults.length >= buffer.capacity) {
     row.fault_lost = true;
     note(kernel, me, { kind: 'gpuFault', queue, bo, answer: 'dropped' });
-    note(kernel, me, { kind: 'misuse', rule: 'G4.5', what: `the fault of ${queue} on ${bo} is dropped` });
+    complain(kernel, me, 'G4.5', `the fault of ${queue} on ${bo} is dropped`);
     return;
   }
   buffer.faults = [...buffer.faults, queue];

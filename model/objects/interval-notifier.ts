@@ -5,7 +5,7 @@
  * A userptr without a row in `interval_notifiers` has the short form of it: whether the collected pages are still those
  * of the process, and nobody waits for anything.
  */
-import { type Block, type KernelObject, type KernelState, instruction, note, returns, stay } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, complain, instruction, returns, stay } from '../machine.ts';
 import { MMAP_LOCK, MMU_NOTIFIER, holds, might_sleep, probe } from './context.ts';
 import { quietly_if_ret } from './flow.ts';
 import { type Interval, invalidationsWait, watched } from './invalidation.ts';
@@ -63,17 +63,14 @@ export const mmu_interval_set_seq = instruction('mmu_interval_set_seq', (userptr
     const row = kernel.interval_notifiers[userptr];
     if (!row) return;
     if (row.lock !== '' && !holds(kernel, me, row.lock))
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'A10.2',
-        what: `${me} sets the sequence of ${userptr} without ${row.lock}: a reader that has it does not see the change`,
-      });
+      complain(
+        kernel,
+        me,
+        'A10.2',
+        `${me} sets the sequence of ${userptr} without ${row.lock}: a reader that has it does not see the change`,
+      );
     if (!watched(kernel, userptr).odd) {
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'A10.2',
-        what: `${me} sets the sequence of ${userptr}, and nobody invalidates it`,
-      });
+      complain(kernel, me, 'A10.2', `${me} sets the sequence of ${userptr}, and nobody invalidates it`);
       return;
     }
     if (row.invalidating) return; // the same number again, by another invalidation of the same time
@@ -93,11 +90,12 @@ export const mmu_interval_read_retry = instruction(
     ],
     run: (kernel, me, { userptr, lock }) => {
       if (!holds(kernel, me, lock))
-        note(kernel, me, {
-          kind: 'misuse',
-          rule: 'A10.7',
-          what: `${me} asks whether ${userptr} is stale without ${lock}: the answer is stale at once`,
-        });
+        complain(
+          kernel,
+          me,
+          'A10.7',
+          `${me} asks whether ${userptr} is stale without ${lock}: the answer is stale at once`,
+        );
       const good = kernel.interval_notifiers[userptr]
         ? sequenceStayed(kernel, me, userptr)
         : (kernel.userptrs[userptr] as { collected: boolean }).collected;
@@ -123,7 +121,7 @@ export const mmu_interval_notifier_insert_locked = instruction(
       const row = rowOf(kernel, userptr);
       const mm = watched(kernel, userptr);
       if (row.state !== 'removed') {
-        note(kernel, me, { kind: 'misuse', rule: 'A10.10', what: `${me} inserts ${userptr}, which is ${row.state}` });
+        complain(kernel, me, 'A10.10', `${me} inserts ${userptr}, which is ${row.state}`);
         return;
       }
       // Which addresses are being invalidated now is not known any more, so this interval counts as one of them.
@@ -150,7 +148,7 @@ const interval_remove = instruction('interval_remove', (userptr: string) => ({ u
   run: (kernel, me, { userptr }) => {
     const row = rowOf(kernel, userptr);
     if (row.state === 'removed' || row.state === 'to be removed')
-      note(kernel, me, { kind: 'misuse', rule: 'A10.12', what: `${me} removes ${userptr}, which is ${row.state}` });
+      complain(kernel, me, 'A10.12', `${me} removes ${userptr}, which is ${row.state}`);
     else row.state = row.state === 'inserted' && watched(kernel, userptr).odd ? 'to be removed' : 'removed';
     row.readers = [];
     mightWaitForInvalidation(kernel, me, 'mmu_interval_notifier_remove');

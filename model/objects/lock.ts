@@ -4,7 +4,7 @@
  * A lock hands over: a waiter is served in the end, so its fairness is strong. A reader queues behind a writer that
  * already waits (rule A8.7): that is why taking the same semaphore twice for reading can deadlock.
  */
-import { type Instruction, type KernelObject, type KernelState, type Wait, instruction, note } from '../machine.ts';
+import { type Instruction, type KernelObject, type KernelState, type Wait, complain, instruction } from '../machine.ts';
 import { type Kept, constant, maybe, name, table, whole } from '../schema.ts';
 import { acquire, holds, inAtomic, might_sleep, probe, release } from './context.ts';
 
@@ -80,8 +80,7 @@ export const mutex_trylock = instruction('mutex_trylock', (lock: string) => ({ l
 
 function drop(kernel: KernelState, me: string, lock: string, call: string): void {
   if (row(kernel, lock).owner === me) row(kernel, lock).owner = null;
-  if (!release(kernel, me, lock, 'lock'))
-    note(kernel, me, { kind: 'misuse', rule: 'W-21', what: `${call} by ${me}, which does not hold it` });
+  if (!release(kernel, me, lock, 'lock')) complain(kernel, me, 'W-21', `${call} by ${me}, which does not hold it`);
 }
 
 export const mutex_unlock = instruction('mutex_unlock', (lock: string) => ({ lock }), {
@@ -108,11 +107,7 @@ export const spin_lock = instruction('spin_lock', (lock: string) => ({ lock }), 
   run: (kernel, me, { lock }) => {
     const irqsOff = (kernel.threads[me] as { held: { kind: string }[] }).held.some((each) => each.kind === 'atomic');
     if (row(kernel, lock).irq && !irqsOff)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'CTX-I',
-        what: `${me} takes ${lock} with interrupts on, but an interrupt handler takes it too`,
-      });
+      complain(kernel, me, 'CTX-I', `${me} takes ${lock} with interrupts on, but an interrupt handler takes it too`);
     spin(kernel, me, lock);
   },
 });
@@ -184,8 +179,7 @@ function dropRead(kernel: KernelState, me: string, lock: string, call: string): 
   const at = readers.indexOf(me);
   if (at >= 0) readers.splice(at, 1);
   row(kernel, lock).readers = readers;
-  if (!release(kernel, me, lock, 'lock'))
-    note(kernel, me, { kind: 'misuse', rule: 'W-21', what: `${call} by ${me}, which does not hold it` });
+  if (!release(kernel, me, lock, 'lock')) complain(kernel, me, 'W-21', `${call} by ${me}, which does not hold it`);
 }
 
 /**
@@ -260,8 +254,7 @@ export const lockdep_assert_held = instruction('lockdep_assert_held', (lock: str
   text: ({ lock }) => `lockdep_assert_held(&${lock})`,
   local: true,
   run: (kernel, me, { lock }) => {
-    if (!holds(kernel, me, lock))
-      note(kernel, me, { kind: 'misuse', rule: 'L-16', what: `${me} must hold ${lock} here` });
+    if (!holds(kernel, me, lock)) complain(kernel, me, 'L-16', `${me} must hold ${lock} here`);
   },
 });
 

@@ -6,7 +6,7 @@
  * to kill for their memory (A1.2, oom.ts); one without reclaim may fail at any time, and so may one of a task that is
  * already reclaiming (A2.4).
  */
-import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, complain, instruction, note, returns } from '../machine.ts';
 import { holdsKind, might_sleep } from './context.ts';
 import { type Gfp, alreadyReclaiming, mightAlloc, reclaims, scoped } from './gfp.ts';
 import { isOomVictim, noProgress, outOfMemory } from './oom.ts';
@@ -49,11 +49,7 @@ const kmalloc_op = instruction('kmalloc', (gfp: Gfp, what: string, flag?: GfpFla
     const direct = reclaims(mask) && !alreadyReclaiming(kernel, me);
     if (reclaims(mask)) might_sleep(kernel, me, `kmalloc(${gfp})`);
     if (flag === '__GFP_NOFAIL' && !direct)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'A1.5',
-        what: `${me} asks for ${what} without fail, and may not reclaim: it can only loop`,
-      });
+      complain(kernel, me, 'A1.5', `${me} asks for ${what} without fail, and may not reclaim: it can only loop`);
     mightAlloc(kernel, me, mask);
     note(kernel, me, { kind: 'allocates', gfp: mask, direct, signalling: inSection(kernel, me), what });
     returns(kernel, me, outcome === 'fails' ? '-ENOMEM' : '0');

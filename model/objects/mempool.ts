@@ -1,7 +1,7 @@
 /**
  * Memory pools: elements put aside, so that somebody who may not fail need not allocate (mm/mempool.c; rules A5).
  */
-import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, complain, instruction, note, returns } from '../machine.ts';
 import { type Kept, int, table, whole } from '../schema.ts';
 import { might_sleep } from './context.ts';
 import { type Gfp, alreadyReclaiming, mightAlloc, reclaims, scoped } from './gfp.ts';
@@ -104,11 +104,7 @@ export const mempool_free = instruction('mempool_free', (pool: string, holder: s
   run: (kernel, me, { pool, holder }) => {
     const row = kernel.mempools[pool] as { free: number; holders: readonly string[] };
     if (!row.holders.includes(holder)) {
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'A5.5',
-        what: `${me} frees an element of ${pool} that ${holder} does not have`,
-      });
+      complain(kernel, me, 'A5.5', `${me} frees an element of ${pool} that ${holder} does not have`);
       return;
     }
     row.free += 1;

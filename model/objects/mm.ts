@@ -2,7 +2,7 @@
  * The process side of memory: mmap_lock, page faults, user copies, munmap, and the two ways to get at pages of a
  * process: get_user_pages and hmm_range_fault (mm/gup.c, mm/hmm.c; rules A8, A9.3, A11).
  */
-import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, complain, instruction, returns } from '../machine.ts';
 import { type Kept, flag, table } from '../schema.ts';
 import { MMAP_LOCK, might_sleep, probe } from './context.ts';
 import { call, if_ret, may_go, return_, set } from './flow.ts';
@@ -99,8 +99,7 @@ export const unpin_user_pages = instruction('unpin_user_pages', (userptr: string
   text: ({ userptr }) => `unpin_user_pages(${userptr})`,
   touches: ({ userptr }) => [['user_pages', userptr]],
   run: (kernel, me, { userptr }) => {
-    if (!pinPages(kernel, userptr, -1))
-      note(kernel, me, { kind: 'misuse', rule: 'A11.2', what: `${me} unpins ${userptr}, which is not pinned` });
+    if (!pinPages(kernel, userptr, -1)) complain(kernel, me, 'A11.2', `${me} unpins ${userptr}, which is not pinned`);
   },
 });
 

@@ -10,8 +10,8 @@ import {
   type KernelObject,
   type KernelState,
   type Thread,
+  complain,
   instruction,
-  note,
   pushCall,
   returns,
 } from '../machine.ts';
@@ -77,14 +77,14 @@ const notifier_answered = instruction(
     local: true,
     run: (kernel, me, { range, blockable }) => {
       if (retOf(kernel, me) !== '-EAGAIN') return;
-      if (blockable)
-        note(kernel, me, { kind: 'misuse', rule: 'A9.6', what: `the notifier of ${range} refuses a blockable call` });
+      if (blockable) complain(kernel, me, 'A9.6', `the notifier of ${range} refuses a blockable call`);
       else if (kernel.ranges[range]?.invalidate_end !== '')
-        note(kernel, me, {
-          kind: 'misuse',
-          rule: 'A9.7',
-          what: `the notifier of ${range} refuses, and has an end that cannot know whether its start ran`,
-        });
+        complain(
+          kernel,
+          me,
+          'A9.7',
+          `the notifier of ${range} refuses, and has an end that cannot know whether its start ran`,
+        );
     },
   },
 );
@@ -129,12 +129,7 @@ const interval_answered = instruction('interval_answered', (interval: string) =>
       if (!refused) returns(kernel, me, '0');
       return;
     }
-    if (refused)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'N-2',
-        what: `the interval notifier of ${interval} refuses a blockable call`,
-      });
+    if (refused) complain(kernel, me, 'N-2', `the interval notifier of ${interval} refuses a blockable call`);
     returns(kernel, me, '0');
   },
 });

@@ -6,7 +6,7 @@
  * of its own device when it was made for DMA, otherwise to the global one; ordinary cached pages go back to the system.
  * Only spinlocks are taken, so its shrinker is always safe in reclaim (B13.5).
  */
-import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type KernelObject, type KernelState, complain, instruction, note, returns } from '../machine.ts';
 import { type Kept, constant, flag, int, oneOf, table, whole } from '../schema.ts';
 
 /** Largest block; the kernel's is larger, and nothing here depends on how much. */
@@ -115,7 +115,7 @@ export const ttm_pool_alloc = instruction('ttm_pool_alloc', (vector: string) => 
   touches: onVector,
   run: (kernel, me, { vector }) => {
     if (vectorRow(kernel, vector).blocks.length > 0)
-      note(kernel, me, { kind: 'misuse', rule: 'B13.1', what: `${me} fills ${vector}, which has its pages already` });
+      complain(kernel, me, 'B13.1', `${me} fills ${vector}, which has its pages already`);
     poolAlloc(kernel, vector);
     returns(kernel, me, '0');
   },

@@ -8,7 +8,15 @@
  * because one may fail and allocate and the other may not: `create` before anything is published or given up, `arm` when
  * there is no way back (P-5).
  */
-import { type Block, type KernelObject, type KernelState, type Wait, instruction, note, returns } from '../machine.ts';
+import {
+  type Block,
+  type KernelObject,
+  type KernelState,
+  type Wait,
+  complain,
+  instruction,
+  returns,
+} from '../machine.ts';
 import { type Kept, constant, fixedName, flag, table } from '../schema.ts';
 import { might_sleep } from './context.ts';
 import { dma_fence_signal } from './fence-signal.ts';
@@ -61,8 +69,7 @@ export const preempt_fence_arm = instruction('preempt_fence_arm', (fence: string
   touches: onFence,
   run: (kernel, me, { fence }) => {
     const row = rowOf(kernel, fence);
-    if (!row.spare)
-      note(kernel, me, { kind: 'misuse', rule: 'P-5', what: `${me} arms ${fence}, which nobody has allocated` });
+    if (!row.spare) complain(kernel, me, 'P-5', `${me} arms ${fence}, which nobody has allocated`);
     row.spare = false;
     dma_fence_init.op.run(kernel, me, { fence, by: row.work }, '');
   },
@@ -106,8 +113,7 @@ const preempted = instruction('preempt_fence_preempted', (fence: string) => ({ f
   local: true,
   run: (kernel, me, { fence }) => {
     const on = rowOf(kernel, fence).queues.filter((queue) => queueRow(kernel, queue).mapped);
-    if (on.length > 0)
-      note(kernel, me, { kind: 'misuse', rule: 'P-3', what: `${me} signals ${fence} while ${on.join(', ')} runs` });
+    if (on.length > 0) complain(kernel, me, 'P-3', `${me} signals ${fence} while ${on.join(', ')} runs`);
   },
 });
 /** Signal it: a misuse while one of its queues is still on the hardware, for memory is taken away on its word (P-3). */

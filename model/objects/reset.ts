@@ -8,7 +8,16 @@
  * fails (T-2). Who waits for whom around it, and that it runs only once at a time, is the design's: an ordered queue, a
  * semaphore, or nothing.
  */
-import { type KernelObject, type KernelState, instruction, note, pushCall, returns, stay } from '../machine.ts';
+import {
+  type KernelObject,
+  type KernelState,
+  complain,
+  instruction,
+  note,
+  pushCall,
+  returns,
+  stay,
+} from '../machine.ts';
 import { type Kept, constant, oneOf, table, whole } from '../schema.ts';
 import { dma_fence_set_error, dma_fence_signal } from './fence-signal.ts';
 import { fenceRow, passPromise, pending } from './fence.ts';
@@ -44,7 +53,7 @@ export const reset_begin = instruction('reset_begin', (domain: string) => ({ dom
   run: (kernel, me, { domain }) => {
     const row = rowOf(kernel, domain);
     if (row.state !== 'none' && row.state !== 'wedged')
-      note(kernel, me, { kind: 'misuse', rule: 'HC-4', what: `${me} resets ${domain} while it is being reset` });
+      complain(kernel, me, 'HC-4', `${me} resets ${domain} while it is being reset`);
     row.state = 'stopping';
     park(kernel, domain, true);
   },
@@ -87,8 +96,7 @@ export const reset_hardware = instruction('reset_hardware', (domain: string) => 
   outcomes: (kernel, _me, { domain }) => (rowOf(kernel, domain).may_fail ? ['resets', 'fails'] : ['resets']),
   run: (kernel, me, { domain }, outcome) => {
     const row = rowOf(kernel, domain);
-    if (row.state === 'none')
-      note(kernel, me, { kind: 'misuse', rule: 'HC-3', what: `${me} resets ${domain} without having stopped it` });
+    if (row.state === 'none') complain(kernel, me, 'HC-3', `${me} resets ${domain} without having stopped it`);
     const fails = outcome === 'fails';
     if (!fails) {
       row.lost = outstanding(kernel, domain);
@@ -111,11 +119,7 @@ export const reset_end = instruction('reset_end', (domain: string) => ({ domain 
     const dead = row.state === 'wedged' ? outstanding(kernel, domain) : row.lost;
     for (const fence of dead)
       if (pending(kernel, fence) && row.rings.includes(fenceRow(kernel, fence).promisedBy ?? ''))
-        note(kernel, me, {
-          kind: 'misuse',
-          rule: 'S-D3',
-          what: `${fence} is from before the reset, and nobody owes it`,
-        });
+        complain(kernel, me, 'S-D3', `${fence} is from before the reset, and nobody owes it`);
     row.lost = [];
     if (row.state === 'wedged') return;
     row.state = 'none';

@@ -6,7 +6,15 @@
  * time, or never, whatever was decided about its jobs meanwhile (HC-5, D1.5). A ring with a fault handler may run into a fault that
  * nobody repairs: it stops like one that hangs, and says so by an interrupt (E7.7).
  */
-import { type KernelObject, type KernelState, type ThreadSpec, instruction, note, pushCall } from '../machine.ts';
+import {
+  type KernelObject,
+  type KernelState,
+  type ThreadSpec,
+  complain,
+  instruction,
+  note,
+  pushCall,
+} from '../machine.ts';
 import { type Kept, constant, fixedName, flag, table, whole } from '../schema.ts';
 import { engineShared, occupiedBy } from './engine.ts';
 import { pending, passPromise } from './fence.ts';
@@ -66,8 +74,7 @@ export const emit = instruction(
       ...(irq === '' ? [] : [['routines', irq] as const]),
     ],
     run: (kernel, me, { ring, job, fence, irq, vars }) => {
-      if (ringRow(kernel, ring).parked)
-        note(kernel, me, { kind: 'misuse', rule: 'HC-3', what: `${me} gives ${job} to ${ring} during its reset` });
+      if (ringRow(kernel, ring).parked) complain(kernel, me, 'HC-3', `${me} gives ${job} to ${ring} during its reset`);
       ringRow(kernel, ring).jobs = [...ringRow(kernel, ring).jobs, { job, fence, irq, vars }];
       passPromise(kernel, fence, ring);
       if (ringRow(kernel, ring).engine !== '') engineShared(kernel, me, ringRow(kernel, ring).engine);

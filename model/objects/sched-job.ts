@@ -4,7 +4,7 @@
  *
  * Arm is the point of no return: it numbers the fences, so they may be published, and from there the job must be pushed.
  */
-import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, complain, instruction, note, returns } from '../machine.ts';
 import { holds } from './context.ts';
 import { PAST, contextOf, fenceRow, initialise, passPromise, pending, seqnoOf } from './fence.ts';
 import { quietly_if_ret } from './flow.ts';
@@ -14,8 +14,6 @@ import { type Usage, pendingFences } from './resv.ts';
 import { type Rq, entityRow, jobRow, scheduled, schedulerRow } from './sched.ts';
 
 const onJob = ({ job }: { job: string }): [['sched_jobs', string]] => [['sched_jobs', job]];
-const misuse = (kernel: KernelState, me: string, rule: string, what: string): void =>
-  note(kernel, me, { kind: 'misuse', rule, what });
 
 const job_checks = instruction(
   'job_checks',
@@ -28,7 +26,7 @@ const job_checks = instruction(
     ],
     run: (kernel, me, { job, entity, credits }) => {
       const { life } = jobRow(kernel, job);
-      if (life !== 'none') misuse(kernel, me, 'C2.1', `${me} initialises ${job}, which is ${life}`);
+      if (life !== 'none') complain(kernel, me, 'C2.1', `${me} initialises ${job}, which is ${life}`);
       returns(kernel, me, entityRow(kernel, entity).rq === null ? '-ENOENT' : credits === 0 ? '-EINVAL' : '0');
     },
   },
@@ -91,13 +89,13 @@ const dependency_known = instruction(
     ],
     run: (kernel, me, { job, fences, resv, usage }) => {
       const { life } = jobRow(kernel, job);
-      if (life !== 'init') misuse(kernel, me, 'C2.2', `${me} adds a dependency to ${job}, which is ${life}`);
+      if (life !== 'init') complain(kernel, me, 'C2.2', `${me} adds a dependency to ${job}, which is ${life}`);
       if (resv !== '' && !holds(kernel, me, resv))
-        misuse(kernel, me, 'C2.3', `${me} collects the fences of ${resv} without its lock`);
+        complain(kernel, me, 'C2.3', `${me} collects the fences of ${resv} without its lock`);
       const all = resv === '' ? fences.filter((fence) => fence !== 'NULL') : pendingFences(kernel, resv, usage);
       for (const fence of all)
         if (!fenceRow(kernel, fence).initialised)
-          misuse(kernel, me, 'F-3', `${me} lets ${job} depend on ${fence} before dma_fence_init`);
+          complain(kernel, me, 'F-3', `${me} lets ${job} depend on ${fence} before dma_fence_init`);
       const fresh = all.filter((fence) => !deduplicated(kernel, job, fence));
       returns(kernel, me, fresh.length === 0 ? '0' : 'more');
     },
@@ -171,13 +169,13 @@ export const drm_sched_job_arm = instruction('drm_sched_job_arm', (job: string) 
   run: (kernel, me, { job }) => {
     const row = jobRow(kernel, job);
     if (row.life !== 'init') {
-      misuse(kernel, me, 'C2.4', `${me} arms ${job}, which is ${row.life}`);
+      complain(kernel, me, 'C2.4', `${me} arms ${job}, which is ${row.life}`);
       return;
     }
     selectRq(kernel, row.entity);
     const entity = entityRow(kernel, row.entity);
     if (entity.rq === null) {
-      misuse(kernel, me, 'C2.4', `${me} arms ${job}, and ${row.entity} has no run queue any more`);
+      complain(kernel, me, 'C2.4', `${me} arms ${job}, and ${row.entity} has no run queue any more`);
       return;
     }
     const last = entity.timeline.at(-1);
@@ -201,21 +199,21 @@ export const push_job = instruction('push_job', (job: string) => ({ job }), {
   run: (kernel, me, { job }) => {
     const row = jobRow(kernel, job);
     if (row.life !== 'armed') {
-      misuse(kernel, me, 'C2.8', `${me} pushes ${job}, which is ${row.life}`);
+      complain(kernel, me, 'C2.8', `${me} pushes ${job}, which is ${row.life}`);
       return;
     }
     const entity = entityRow(kernel, row.entity);
     const older = entity.timeline.slice(0, entity.timeline.indexOf(job));
     const late = older.find((each) => jobRow(kernel, each).life === 'armed');
     if (late !== undefined)
-      misuse(kernel, me, 'C2.6', `${me} pushes ${job} before ${late}, which was armed before it (S-C5)`);
+      complain(kernel, me, 'C2.6', `${me} pushes ${job} before ${late}, which was armed before it (S-C5)`);
     if (entity.rq?.sched !== row.sched)
-      misuse(kernel, me, 'C2.6', `${job} was armed for ${row.sched}, and ${row.entity} has moved since`);
+      complain(kernel, me, 'C2.6', `${job} was armed for ${row.sched}, and ${row.entity} has moved since`);
     entity.job_queue = [...entity.job_queue, job];
     row.life = 'queued';
     for (const fence of [scheduled(job), job]) passPromise(kernel, fence, row.sched);
     if (entity.stopped) {
-      misuse(kernel, me, 'C2.9', `${me} pushes ${job} to ${row.entity}, which is stopped: nobody will serve it`);
+      complain(kernel, me, 'C2.9', `${me} pushes ${job} to ${row.entity}, which is stopped: nobody will serve it`);
       return;
     }
     const sched = schedulerRow(kernel, row.sched);
@@ -231,14 +229,14 @@ export const drm_sched_job_cleanup = instruction('drm_sched_job_cleanup', (job: 
   run: (kernel, me, { job }) => {
     const { life } = jobRow(kernel, job);
     if (life === 'none') {
-      misuse(kernel, me, 'S-C4', `${me} frees ${job} a second time`);
+      complain(kernel, me, 'S-C4', `${me} frees ${job} a second time`);
       return;
     }
     if (life === 'armed') {
-      misuse(kernel, me, 'C2.7', `${me} drops ${job} between arm and push`);
+      complain(kernel, me, 'C2.7', `${me} drops ${job} between arm and push`);
       forgetJob(kernel, job);
     } else if (life !== 'init' && life !== 'done') {
-      misuse(kernel, me, 'S-C4', `${me} frees ${job} before it is finished`);
+      complain(kernel, me, 'S-C4', `${me} frees ${job} before it is finished`);
       return; // whatever still uses its memory goes on as if it were there
     }
     clear(kernel, job);

@@ -11,8 +11,8 @@ import {
   type KernelState,
   type ThreadSpec,
   type Wait,
+  complain,
   instruction,
-  note,
   pushCall,
   returns,
 } from '../machine.ts';
@@ -28,8 +28,6 @@ import { drm_sched_job_ends, freeJob, setsParent, watch } from './sched-work.ts'
 import { delayed_work } from './timer.ts';
 
 const onSched = ({ sched }: { sched: string }): [['gpu_schedulers', string]] => [['gpu_schedulers', sched]];
-const misuse = (kernel: KernelState, me: string, rule: string, what: string): void =>
-  note(kernel, me, { kind: 'misuse', rule, what });
 
 /** The timeout work of a scheduler, which names it as its `work_tdr`. */
 export const drm_sched_tdr = (sched: string): ThreadSpec => delayed_work([call('drm_sched_job_timedout', { sched })]);
@@ -68,10 +66,10 @@ const timeout_ends = instruction(
     run: (kernel, me, { sched, job, status }) => {
       const row = schedulerRow(kernel, sched);
       if (!STATUSES.some((each) => each === status))
-        misuse(kernel, me, 'C5.2', `timedout_job says ${status}; it can say: ${STATUSES.join(', ')}`);
+        complain(kernel, me, 'C5.2', `timedout_job says ${status}; it can say: ${STATUSES.join(', ')}`);
       if (status === 'NO_HANG') {
         if (row.pending_list.includes(job) || jobRow(kernel, job).life === 'none')
-          misuse(kernel, me, 'C5.3', `timedout_job says NO_HANG, and has recovered ${job} already`);
+          complain(kernel, me, 'C5.3', `timedout_job says NO_HANG, and has recovered ${job} already`);
         else row.pending_list = [job, ...row.pending_list];
         if (jobRow(kernel, job).parent !== '') followParent(kernel, job);
       }
@@ -173,11 +171,11 @@ const restarts = instruction('restarts', (sched: string, errno: string) => ({ sc
   touches: onSched,
   run: (kernel, me, { sched, errno }) => {
     const row = schedulerRow(kernel, sched);
-    if (row.pause_submit === null) misuse(kernel, me, 'C5.7', `${me} starts ${sched}, which is not stopped`);
+    if (row.pause_submit === null) complain(kernel, me, 'C5.7', `${me} starts ${sched}, which is not stopped`);
     for (const job of row.pending_list.toReversed()) {
       const each = jobRow(kernel, job);
       if (each.life !== 'detached') {
-        if (pending(kernel, job)) misuse(kernel, me, 'S-C2', `${job} takes its credits of ${sched} twice`);
+        if (pending(kernel, job)) complain(kernel, me, 'S-C2', `${job} takes its credits of ${sched} twice`);
         continue;
       }
       each.life = 'pending';
@@ -230,7 +228,7 @@ export const drm_sched_increase_karma = instruction('drm_sched_increase_karma', 
   touches: ({ job }) => [['sched_jobs', job]],
   run: (kernel, me, { job }) => {
     const row = jobRow(kernel, job);
-    if (row.sched === '') misuse(kernel, me, 'C5.9', `${me} blames ${job}, which is ${row.life}`);
+    if (row.sched === '') complain(kernel, me, 'C5.9', `${me} blames ${job}, which is ${row.life}`);
     if (row.sched === '' || row.s_priority === 'KERNEL') return;
     const { hang_limit, entities } = schedulerRow(kernel, row.sched);
     row.karma = Math.min(row.karma + 1, hang_limit + 1); // more than too much is not counted

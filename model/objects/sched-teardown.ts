@@ -5,7 +5,7 @@
  * whoever waits for them waits for ever. That order is the kernel's: it lets two fences of one entity signal in the
  * wrong order, and the model says so (F-6).
  */
-import { type Block, type KernelObject, instruction, note, pushCall, returns } from '../machine.ts';
+import { type Block, type KernelObject, complain, instruction, pushCall, returns } from '../machine.ts';
 import { call_hook } from './fence-lock.ts';
 import { entityRow, jobRow, schedulerRow } from './sched.ts';
 import { drm_sched_wqueue_stop, worksWait } from './sched-tdr.ts';
@@ -60,11 +60,7 @@ const torn_down = instruction('torn_down', (sched: string) => ({ sched }), {
     row.torn_down = true;
     row.entities = [];
     if (row.pending_list.length > 0)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'C7.2',
-        what: `${sched} is torn down while ${row.pending_list.join(', ')} is pending`,
-      });
+      complain(kernel, me, 'C7.2', `${sched} is torn down while ${row.pending_list.join(', ')} is pending`);
     returns(kernel, me, '0');
   },
 });

@@ -10,6 +10,7 @@ import {
   type KernelObject,
   type KernelState,
   type ThreadSpec,
+  complain,
   instruction,
   note,
   pushCall,
@@ -117,8 +118,7 @@ const prepared = instruction('prepared', (sched: string, entity: string, fence: 
   text: ({ fence }) => `/* prepare_job says ${fence} */`,
   run: (kernel, me, { sched, entity, fence }) => {
     if (fence === 'NULL') beginsJob(kernel, me, sched, entity);
-    else if (!(fence in kernel.fences))
-      note(kernel, me, { kind: 'misuse', rule: 'C3.5', what: `prepare_job returns ${fence}, which is no fence` });
+    else if (!(fence in kernel.fences)) complain(kernel, me, 'C3.5', `prepare_job returns ${fence}, which is no fence`);
     else if (!waitsFor(kernel, me, sched, entity, fence)) popsJob(kernel, me, sched, entity);
   },
 });
@@ -134,7 +134,7 @@ function beginsJob(kernel: KernelState, me: string, sched: string, entity: strin
   from.job_queue = from.job_queue.slice(1);
   to.submitted = to.submitted.filter((each) => each !== job);
   if (row.credits > to.credit_limit) {
-    note(kernel, me, { kind: 'misuse', rule: 'C3.3', what: `${job} wants more credits than ${sched} has` });
+    complain(kernel, me, 'C3.3', `${job} wants more credits than ${sched} has`);
     row.credits = to.credit_limit;
   }
   to.credit_count += row.credits;
@@ -163,7 +163,7 @@ const drm_sched_fence_scheduled = instruction(
 export function setsParent(kernel: KernelState, me: string, job: string, parent: string): boolean {
   const isFence = kernel.fences[parent]?.initialised === true;
   if (!isFence && parent !== 'NULL' && !parent.startsWith('-E'))
-    note(kernel, me, { kind: 'misuse', rule: 'C3.9', what: `run_job returns ${parent}: no fence, no error, not NULL` });
+    complain(kernel, me, 'C3.9', `run_job returns ${parent}: no fence, no error, not NULL`);
   jobRow(kernel, job).parent = isFence ? parent : '';
   if (isFence) followParent(kernel, job);
   return isFence;
@@ -178,7 +178,7 @@ export const drm_sched_job_ends = instruction(
     run: (kernel, me, { job, result, otherwise }) => {
       const row = jobRow(kernel, job);
       if (row.life !== 'pending') {
-        note(kernel, me, { kind: 'misuse', rule: 'S-C3', what: `${me} ends ${job}, which is ${row.life}` });
+        complain(kernel, me, 'S-C3', `${me} ends ${job}, which is ${row.life}`);
         return;
       }
       schedulerRow(kernel, row.sched).credit_count -= row.credits;
@@ -191,8 +191,7 @@ export function finishes(kernel: KernelState, me: string, job: string, error: st
   forgetJob(kernel, job);
   jobRow(kernel, job).life = 'done';
   if (error !== null) fenceRow(kernel, job).error = error;
-  if (pending(kernel, scheduled(job)))
-    note(kernel, me, { kind: 'misuse', rule: 'S-C8', what: `${job} is finished before it was scheduled` });
+  if (pending(kernel, scheduled(job))) complain(kernel, me, 'S-C8', `${job} is finished before it was scheduled`);
   signalFence(kernel, me, job);
 }
 /** Watch the hardware fence `$parent` of `$job`; when it is over already the job ends here, with its error or `errno`. */

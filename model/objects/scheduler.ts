@@ -13,6 +13,7 @@ import {
   type KernelObject,
   type KernelState,
   type ThreadSpec,
+  complain,
   instruction,
   note,
   pushCall,
@@ -129,7 +130,7 @@ export const drm_sched_job_done = instruction('drm_sched_job_done', (sched: stri
   run: (kernel, me, { sched, job }) => {
     const row = rowOf(kernel, sched);
     if (!row.pending_list.includes(job))
-      note(kernel, me, { kind: 'misuse', rule: 'C4.1', what: `${me} ends ${job}, which ${sched} has not started` });
+      complain(kernel, me, 'C4.1', `${me} ends ${job}, which ${sched} has not started`);
     row.pending_list = row.pending_list.filter((each) => each !== job);
     signalFence(kernel, me, job);
   },

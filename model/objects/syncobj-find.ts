@@ -7,8 +7,8 @@ import {
   type KernelObject,
   type KernelState,
   type Thread,
+  complain,
   instruction,
-  note,
   returns,
 } from '../machine.ts';
 import { if_ret } from './flow.ts';
@@ -18,11 +18,12 @@ import { type SyncobjWaiter, handleExists, materialised, onSyncobj, syncobjRow }
 export function noneHeld(kernel: KernelState, me: string, what: string): void {
   const held = (kernel.threads[me] as Thread).held.filter((each) => each.class !== '');
   if (held.length > 0)
-    note(kernel, me, {
-      kind: 'misuse',
-      rule: 'SO-16',
-      what: `${what} waits for a submission while ${me} holds ${held.map(({ object }) => object).join(', ')}`,
-    });
+    complain(
+      kernel,
+      me,
+      'SO-16',
+      `${what} waits for a submission while ${me} holds ${held.map(({ object }) => object).join(', ')}`,
+    );
 }
 export const enlist = (
   kernel: KernelState,

@@ -1,5 +1,5 @@
 /** Points on the timeline of a syncobj: add, signal, query (drivers/gpu/drm/drm_syncobj.c; SO-8..SO-10, SO-27). */
-import { type Block, type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, complain, instruction, returns } from '../machine.ts';
 import { chainElements, chainInit, freeNodes } from './fence-chain.ts';
 import { isChain, polls } from './fence-container.ts';
 import { stub } from './fence-release.ts';
@@ -21,8 +21,7 @@ export const drm_syncobj_add_point = instruction(
   },
 );
 function addPoint(kernel: KernelState, me: string, obj: string, node: string, fence: string, point: number): void {
-  if (isChain(kernel, fence))
-    note(kernel, me, { kind: 'misuse', rule: 'K-3', what: `${fence}, a chain node, becomes the payload of ${node}` });
+  if (isChain(kernel, fence)) complain(kernel, me, 'K-3', `${fence}, a chain node, becomes the payload of ${node}`);
   chainInit(kernel, node, syncobjRow(kernel, obj).fence ?? undefined, fence, point);
   replaceFence(kernel, me, obj, node, 'drm_syncobj_add_point');
   chainElements(kernel, node);

@@ -12,8 +12,8 @@ import {
   type KernelObject,
   type KernelState,
   type Thread,
+  complain,
   instruction,
-  note,
   returns,
 } from '../machine.ts';
 import { type Kept, flag, maybe, name, table, whole } from '../schema.ts';
@@ -65,8 +65,7 @@ function notInInterrupt(kernel: KernelState, me: string, what: string): void {
   const inside = (kernel.threads[me] as Thread).held.find(
     ({ kind, object }) => kind === 'atomic' && !object.startsWith('spinlock ') && !object.endsWith('->lock'),
   );
-  if (inside)
-    note(kernel, me, { kind: 'misuse', rule: 'SO-1', what: `${what} takes a lock that is not for ${inside.object}` });
+  if (inside) complain(kernel, me, 'SO-1', `${what} takes a lock that is not for ${inside.object}`);
 }
 
 /** The object holds another fence: everybody on its list looks again (SO-5, SO-8, SO-21). */

@@ -2,7 +2,7 @@
  * The move of one buffer (drivers/gpu/drm/ttm/ttm_bo.c; B7, B10). It is the driver's: TTM brings the pages that the
  * destination needs, calls `move` and, if the driver says that it cannot go there directly, goes by the hop it names.
  */
-import { type KernelObject, type Thread, instruction, note, returns } from '../machine.ts';
+import { type KernelObject, type Thread, complain, instruction, note, returns } from '../machine.ts';
 import { boRow } from './buffer.ts';
 import { ttm_bo_move_memcpy } from './buffer-move.ts';
 import { I_MMAP, might_sleep, probe } from './context.ts';
@@ -14,7 +14,7 @@ import { ttm_bo_wait_ctx } from './ttm-reserve.ts';
 import { ttm_resource_free } from './ttm-resource.ts';
 import { resv_of } from './ttm-space.ts';
 import { ERRORS, ttm_tt_destroy } from './ttm-tt.ts';
-import { type Asked, type Place, PLACES, complain, placeIn, usesTt } from './ttm.ts';
+import { type Asked, type Place, PLACES, inconsistent, placeIn, usesTt } from './ttm.ts';
 
 /**
  * What the destination needs of the tt: ret 'nothing', 'tt' or 'pages'. `zero`: new pages are cleared, for the old
@@ -47,7 +47,7 @@ const move_done = instruction('ttm_move_done', (bo: string, from: string, to: st
     const place = boRow(kernel, bo).place ?? 'NULL';
     const should = ret === '0' ? to : from;
     if (place !== should)
-      complain(
+      inconsistent(
         kernel,
         me,
         bo,
@@ -75,11 +75,7 @@ const hop_refused = instruction('ttm_hop_refused', (bo: string, hop: string) => 
   text: ({ bo }) => `WARN_ON(${bo} needs a hop on a hop)`,
   local: true,
   run: (kernel, me, { bo, hop }) => {
-    note(kernel, me, {
-      kind: 'misuse',
-      rule: 'B10.2',
-      what: `the driver wants another hop for ${bo} on its way to ${hop}`,
-    });
+    complain(kernel, me, 'B10.2', `the driver wants another hop for ${bo} on its way to ${hop}`);
     returns(kernel, me, '-EINVAL');
   },
 });

@@ -5,7 +5,7 @@
  * Then the buffer moves there (ttm-bo-move.ts). The whole runs under the reservation; others come between where memory is
  * asked for, where another buffer is locked and where the driver waits.
  */
-import { type Block, type KernelObject, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, complain, instruction, returns } from '../machine.ts';
 import { boRow } from './buffer.ts';
 import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
 import { dma_resv_trylock, dma_resv_unlock } from './resv.ts';
@@ -54,8 +54,7 @@ const init = instruction('ttm_bo_init', (bo: string) => ({ bo }), {
   run: (kernel, me, { bo }) => {
     const row = ttmRow(kernel, bo);
     const shared = resvOf(kernel, bo);
-    if (row.kref > 0)
-      note(kernel, me, { kind: 'misuse', rule: 'B6.1', what: `${me} initialises ${bo}, which is in use` });
+    if (row.kref > 0) complain(kernel, me, 'B6.1', `${me} initialises ${bo}, which is in use`);
     const mmap_node = row.type !== 'kernel';
     Object.assign(row, { kref: 1, deleted: false, individual: false, pin_count: 0, bulk_move: null, mmap_node });
     Object.assign(boRow(kernel, bo), { expected: 'zero', mapped: null });

@@ -5,13 +5,13 @@
  * Every list is a plain list of buffers, least recently used first; the hitch of a walk stands among them. All of this
  * happens under the LRU spinlock, hence in one step each.
  */
-import { type KernelObject, type KernelState, type Thread, instruction, note } from '../machine.ts';
+import { type KernelObject, type KernelState, type Thread, complain, instruction } from '../machine.ts';
 import { holds } from './context.ts';
 import {
   type BulkPosition,
   type ManagerRow,
   type Place,
-  complain,
+  inconsistent,
   deviceOf,
   isHitch,
   managerName,
@@ -27,7 +27,7 @@ const without = (list: readonly string[], one: string): string[] => list.filter(
 /** The reservation must be held for whatever changes a buffer (B1.5, B6.2). */
 export function mustReserve(kernel: KernelState, me: string, bo: string, call: string): void {
   if (!holds(kernel, me, resvOf(kernel, bo)))
-    note(kernel, me, { kind: 'misuse', rule: 'B1.5', what: `${call} without holding the reservation of ${bo}` });
+    complain(kernel, me, 'B1.5', `${call} without holding the reservation of ${bo}`);
 }
 
 /** Are the contents of the tt somewhere else: in swap, or in backup (B3)? */
@@ -79,7 +79,13 @@ export function addToBulk(kernel: KernelState, me: string, bo: string, place: Pl
   const position = positionOf(kernel, bo, place);
   if (!position) return setPosition(kernel, bo, place, { first: bo, last: bo });
   if (resvOf(kernel, position.first) !== resvOf(kernel, bo))
-    complain(kernel, me, bo, 'S-B10', `${bo} joins a bulk move of buffers that have another reservation than its own`);
+    inconsistent(
+      kernel,
+      me,
+      bo,
+      'S-B10',
+      `${bo} joins a bulk move of buffers that have another reservation than its own`,
+    );
   toBulkTail(kernel, bo, place, manager, position);
 }
 export function removeFromBulk(kernel: KernelState, bo: string, place: Place): void {

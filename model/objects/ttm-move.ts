@@ -17,7 +17,7 @@ import { poolFree } from './page-pool.ts';
 import { type ResvFence, pendingFences, resvRow } from './resv.ts';
 import { dma_resv_add_fence } from './resv-fences.ts';
 import { dma_resv_wait_timeout } from './resv-wait.ts';
-import { type Place, complain, resvOf, ttmRow, usesTt } from './ttm.ts';
+import { type Place, inconsistent, resvOf, ttmRow, usesTt } from './ttm.ts';
 import { resv_of } from './ttm-space.ts';
 import { setVars } from './ttm-hooks.ts';
 import { ttm_bo_put } from './ttm-release.ts';
@@ -126,7 +126,7 @@ const gut_way = instruction('ttm_bo_pipeline_gutting_way', (bo: string) => ({ bo
   touches: onTtmBo,
   run: (kernel, me, { bo }) => {
     if (ttmRow(kernel, bo).pin_count > 0)
-      complain(kernel, me, bo, 'S-B4', `${me} takes the memory of ${bo} away although it is pinned`);
+      inconsistent(kernel, me, bo, 'S-B4', `${me} takes the memory of ${bo} away although it is pinned`);
     const busy = pendingFences(kernel, resvOf(kernel, bo), 'BOOKKEEP').length > 0;
     returns(kernel, me, busy ? 'busy' : boRow(kernel, bo).tt === 'none' ? 'bare' : 'idle');
   },

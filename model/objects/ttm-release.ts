@@ -10,8 +10,8 @@ import {
   type KernelObject,
   type KernelState,
   type ThreadSpec,
+  complain,
   instruction,
-  note,
   pushCall,
   returns,
 } from '../machine.ts';
@@ -21,7 +21,7 @@ import { call, if_ret, if_var, return_, set } from './flow.ts';
 import { dma_resv_lock, dma_resv_trylock, dma_resv_unlock, pendingFences, resvRow } from './resv.ts';
 import { dma_resv_copy_fences } from './resv-copy.ts';
 import { dma_resv_wait, dma_resv_wait_timeout } from './resv-wait.ts';
-import { DEVICE, complain, resvOf, ttmRow } from './ttm.ts';
+import { DEVICE, inconsistent, resvOf, ttmRow } from './ttm.ts';
 import { setVars, ttm_hook } from './ttm-hooks.ts';
 import { moveToLruTail, onTtmBo } from './ttm-lru.ts';
 import { freeResource } from './ttm-resource.ts';
@@ -36,7 +36,7 @@ export const ttm_bo_put = instruction('ttm_bo_put', (bo: string) => ({ bo }), {
 });
 function drop(kernel: KernelState, me: string, bo: string): void {
   const row = ttmRow(kernel, bo);
-  if (row.kref === 0) return complain(kernel, me, bo, 'S-B6', `${me} drops a reference to ${bo}, which nobody has`);
+  if (row.kref === 0) return inconsistent(kernel, me, bo, 'S-B6', `${me} drops a reference to ${bo}, which nobody has`);
   row.kref -= 1;
   if (row.kref === 0) pushCall(kernel, me, 'ttm_bo_release', { bo });
 }
@@ -46,7 +46,7 @@ export const ttm_bo_get = instruction('ttm_bo_get', (bo: string) => ({ bo }), {
   touches: onTtmBo,
   run: (kernel, me, { bo }) => {
     if (ttmRow(kernel, bo).kref === 0)
-      complain(kernel, me, bo, 'S-B6', `${me} takes a reference to ${bo}, which is gone`);
+      inconsistent(kernel, me, bo, 'S-B6', `${me} takes a reference to ${bo}, which is gone`);
     else ttmRow(kernel, bo).kref += 1;
   },
 });
@@ -118,9 +118,8 @@ const destroy = instruction('ttm_bo_destroy', (bo: string) => ({ bo }), {
     const row = ttmRow(kernel, bo);
     const { place } = boRow(kernel, bo);
     if (place !== null || row.extra.length > 0)
-      complain(kernel, me, bo, 'S-B6', `${bo} is freed and still has its ${place ?? row.extra.join(' and ')}`);
-    if (row.bulk_move !== null)
-      note(kernel, me, { kind: 'misuse', rule: 'B8.4', what: `${bo} is freed and still belongs to ${row.bulk_move}` });
+      inconsistent(kernel, me, bo, 'S-B6', `${bo} is freed and still has its ${place ?? row.extra.join(' and ')}`);
+    if (row.bulk_move !== null) complain(kernel, me, 'B8.4', `${bo} is freed and still belongs to ${row.bulk_move}`);
     const original = row.ghost_of;
     Object.assign(row, { deleted: false, individual: false, bulk_move: null, moving: [], ghost_of: '' });
     if (original !== '') drop(kernel, me, original);

@@ -4,7 +4,7 @@
  * The lock is that of the buffer's reservation, which may be its VM's (R-5, W-10); TTM adds what it answers, and that
  * a buffer counts as used when it is unreserved.
  */
-import { type Block, type KernelObject, type Op, type Thread, instruction, note, returns } from '../machine.ts';
+import { type Block, type KernelObject, type Op, type Thread, complain, instruction, returns } from '../machine.ts';
 import {
   dma_resv_lock,
   dma_resv_lock_interruptible,
@@ -42,7 +42,7 @@ const reserve = instruction('ttm_bo_reserve', (bo: string, how: string) => ({ bo
       return;
     }
     if (ctxHas(how, 'ticket')) {
-      note(kernel, me, { kind: 'misuse', rule: 'B15.2', what: `${me} reserves ${bo} with a ticket and will not wait` });
+      complain(kernel, me, 'B15.2', `${me} reserves ${bo} with a ticket and will not wait`);
       return returns(kernel, me, '-EBUSY');
     }
     dma_resv_trylock.op.run(kernel, me, { resv }, '');

@@ -4,14 +4,14 @@
  * A resource is a buffer's stay in one place, so it is called by buffer and place; while a buffer moves it has two or
  * three. Everything here happens under the lock of the manager, hence in one step each.
  */
-import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
+import { type KernelObject, type KernelState, complain, instruction, note, returns } from '../machine.ts';
 import { contextOf, pending } from './fence.ts';
 import { pendingFences } from './resv.ts';
 import {
   type Asked,
   type ManagerRow,
   type Place,
-  complain,
+  inconsistent,
   deviceOf,
   isHitch,
   managerOf,
@@ -50,8 +50,8 @@ export function allocResource(kernel: KernelState, me: string, bo: string, asked
   if (manager && manager.refuses !== '') return manager.refuses;
   if (manager && manager.size > 0 && manager.usage + size > manager.size) return '-ENOSPC';
   const row = ttmRow(kernel, bo);
-  if (row.deleted) complain(kernel, me, bo, 'S-B5', `${bo} was deleted, and gets a new resource in ${place}`);
-  if (manager?.state === 'gone') complain(kernel, me, bo, 'S-B7', `${bo} goes to ${place}, whose manager is gone`);
+  if (row.deleted) inconsistent(kernel, me, bo, 'S-B5', `${bo} was deleted, and gets a new resource in ${place}`);
+  if (manager?.state === 'gone') inconsistent(kernel, me, bo, 'S-B7', `${bo} goes to ${place}, whose manager is gone`);
   if (manager) manager.usage += size;
   row.extra = [...row.extra, asked];
   note(kernel, me, { kind: 'resource', bo, place, event: 'init', to: '' });
@@ -70,7 +70,7 @@ export function freeResource(kernel: KernelState, me: string, bo: string, place:
   const manager = managerOf(kernel, bo, place);
   const row = ttmRow(kernel, bo);
   if (manager?.state === 'gone')
-    complain(kernel, me, bo, 'S-B7', `${me} gives back what ${bo} has in ${place} after the manager was torn down`);
+    inconsistent(kernel, me, bo, 'S-B7', `${me} gives back what ${bo} has in ${place} after the manager was torn down`);
   note(kernel, me, { kind: 'resource', bo, place, event: 'fini', to: '' });
   removeFromBulk(kernel, bo, place);
   takeOff(kernel, bo, place, taken);
@@ -83,7 +83,7 @@ export function freeResource(kernel: KernelState, me: string, bo: string, place:
     ? []
     : pendingFences(kernel, resvOf(kernel, bo), 'BOOKKEEP').filter((fence) => !covered(kernel, manager, fence));
   if (busy.length > 0)
-    complain(kernel, me, bo, 'S-B3', `${me} frees the ${place} of ${bo} before ${busy.join(' and ')} signalled`);
+    inconsistent(kernel, me, bo, 'S-B3', `${me} frees the ${place} of ${bo} before ${busy.join(' and ')} signalled`);
   (kernel.bos[bo] as { place: Place | null }).place = null;
   row.placement = '';
 }
@@ -92,9 +92,9 @@ export function installResource(kernel: KernelState, me: string, bo: string, to:
   const row = ttmRow(kernel, bo);
   const from = placeOf(kernel, bo);
   if (row.pin_count > 0 && from !== null)
-    complain(kernel, me, bo, 'S-B4', `${me} moves ${bo} although it is pinned in ${from}`);
+    inconsistent(kernel, me, bo, 'S-B4', `${me} moves ${bo} although it is pinned in ${from}`);
   const at = extraIn(kernel, bo, to);
-  if (at < 0) return complain(kernel, me, bo, 'B7.4', `${me} moves ${bo} to ${to}, where it has no resource`);
+  if (at < 0) return inconsistent(kernel, me, bo, 'B7.4', `${me} moves ${bo} to ${to}, where it has no resource`);
   if (from !== null) freeResource(kernel, me, bo, from, 'own');
   row.placement = wordsIn(row.extra[at] as Asked);
   row.extra = row.extra.toSpliced(at, 1);
@@ -124,7 +124,13 @@ export function rememberMove(kernel: KernelState, me: string, bo: string, fence:
   const others = manager.move.filter((each) => pending(kernel, each) && contextOf(kernel, each) !== context);
   const kept = others.slice(Math.max(0, others.length - (manager.move_fences - 1)));
   for (const each of others.filter((other) => !kept.includes(other)))
-    complain(kernel, me, bo, 'B11.2', `the manager of ${place} forgets ${each}, which has not signalled, for ${fence}`);
+    inconsistent(
+      kernel,
+      me,
+      bo,
+      'B11.2',
+      `the manager of ${place} forgets ${each}, which has not signalled, for ${fence}`,
+    );
   manager.move = [...kept, fence];
 }
 
@@ -179,7 +185,7 @@ export const ttm_resource_manager_fini = instruction('ttm_resource_manager_fini'
     const row = kernel.managers[manager] as ManagerRow;
     const left = row.lru.filter((each) => !isHitch(each));
     if (left.length > 0 || row.usage > 0)
-      complain(
+      inconsistent(
         kernel,
         me,
         left[0] ?? manager,
@@ -215,8 +221,7 @@ export const ttm_bo_unpin = instruction('ttm_bo_unpin', (bo: string) => ({ bo })
   run: (kernel, me, { bo }) => {
     mustReserve(kernel, me, bo, 'ttm_bo_unpin');
     const { pin_count } = ttmRow(kernel, bo);
-    if (pin_count === 0)
-      note(kernel, me, { kind: 'misuse', rule: 'B8.3', what: `${me} unpins ${bo}, which is not pinned` });
+    if (pin_count === 0) complain(kernel, me, 'B8.3', `${me} unpins ${bo}, which is not pinned`);
     else pinned(kernel, me, bo, pin_count - 1);
   },
 });

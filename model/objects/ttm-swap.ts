@@ -9,8 +9,8 @@ import {
   type Instruction,
   type KernelObject,
   type Thread,
+  complain,
   instruction,
-  note,
   returns,
 } from '../machine.ts';
 import { boRow } from './buffer.ts';
@@ -63,7 +63,7 @@ const hop_refused = instruction('ttm_swap_hop_refused', (bo: string) => ({ bo })
   local: true,
   touches: onTtmBo,
   run: (kernel, me, { bo }) => {
-    note(kernel, me, { kind: 'misuse', rule: 'B10.5', what: `the driver wants a hop for ${bo} on its way to swap` });
+    complain(kernel, me, 'B10.5', `the driver wants a hop for ${bo} on its way to swap`);
     returns(kernel, me, '-EINVAL');
   },
 });

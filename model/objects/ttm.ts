@@ -165,7 +165,7 @@ export const usesTt = (kernel: KernelState, bo: string, place: Place): boolean =
   (kernel.ttm_bos[bo] && managerOf(kernel, bo, place)?.use_tt) ?? place !== 'VRAM';
 
 /** Placement, resource, tt state and accounting do not fit together: a fact that ttm-state judges. */
-export const complain = (kernel: KernelState, me: string, bo: string, rule: string, what: string): void =>
+export const inconsistent = (kernel: KernelState, me: string, bo: string, rule: string, what: string): void =>
   note(kernel, me, { kind: 'inconsistent', bo, rule, what });
 
 /** A walk's hitch stands in the list; it is nobody's resource. */

@@ -11,8 +11,8 @@ import {
   type KernelObject,
   type KernelState,
   type Thread,
+  complain,
   instruction,
-  note,
   returns,
 } from '../machine.ts';
 import { type Kept, int, table } from '../schema.ts';
@@ -59,11 +59,12 @@ const might_wait_for_user = instruction('might_wait_for_user', (memory: string) 
     might_sleep(kernel, me, `a wait for ${memory}`);
     const held = (kernel.threads[me] as Thread).held.filter(({ kind }) => kind === 'lock' || kind === 'ticket');
     if (held.length > 0)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'T-14',
-        what: `${me} waits for user space to write ${memory} while it holds ${held.map(({ object }) => object).join(', ')}`,
-      });
+      complain(
+        kernel,
+        me,
+        'T-14',
+        `${me} waits for user space to write ${memory} while it holds ${held.map(({ object }) => object).join(', ')}`,
+      );
   },
 });
 const wait_for_user = instruction(

@@ -16,6 +16,7 @@ import {
   type KernelState,
   type ThreadSpec,
   type Wait,
+  complain,
   instruction,
   note,
   returns,
@@ -96,11 +97,12 @@ export const map_queue = instruction('map_queue', (queue: string) => ({ queue })
   run: (kernel, me, { queue }) => {
     const [bo] = unprotected(kernel, queue);
     if (bo !== undefined)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'E1.9',
-        what: `${me} maps ${queue} before ${queueRow(kernel, queue).fence} stands in the reservation of ${bo}`,
-      });
+      complain(
+        kernel,
+        me,
+        'E1.9',
+        `${me} maps ${queue} before ${queueRow(kernel, queue).fence} stands in the reservation of ${bo}`,
+      );
     Object.assign(queueRow(kernel, queue), { mapped: true, suspending: false });
   },
 });
@@ -222,11 +224,12 @@ const turn = {
     const row = queueRow(kernel, queue);
     const [bo] = unprotected(kernel, queue);
     if (bo !== undefined)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'S-G1',
-        what: `${queue} runs although ${row.fence} does not stand in the reservation of ${bo}: nobody would stop it`,
-      });
+      complain(
+        kernel,
+        me,
+        'S-G1',
+        `${queue} runs although ${row.fence} does not stand in the reservation of ${bo}: nobody would stop it`,
+      );
     if (row.engine !== '') engineShared(kernel, me, row.engine);
     const missing = willFault(kernel, queue);
     if (missing !== undefined) {

@@ -11,6 +11,7 @@ import {
   type Thread,
   type ThreadSpec,
   type Wait,
+  complain,
   instruction,
   note,
   pushCall,
@@ -103,11 +104,7 @@ const work_end = instruction('work_end', (work: string) => ({ work }), {
     thread.ret = '0';
     (thread.frames[0] as { vars: Record<string, string> }).vars = { me };
     if (thread.held.length > 0)
-      note(kernel, me, {
-        kind: 'misuse',
-        rule: 'I-16',
-        what: `${work} ends still holding ${thread.held.map((each) => each.object).join(', ')}`,
-      });
+      complain(kernel, me, 'I-16', `${work} ends still holding ${thread.held.map((each) => each.object).join(', ')}`);
     note(kernel, me, { kind: 'progress', what: `${work} is done` });
   },
 });

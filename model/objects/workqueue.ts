@@ -6,7 +6,15 @@
  * task allocates (C33). One with it has a rescuer, which is one worker: while memory is short the items behind the one
  * that it runs do not start. On an ordered queue that changes nothing.
  */
-import { type Block, type KernelObject, type KernelState, type Wait, instruction, note, returns } from '../machine.ts';
+import {
+  type Block,
+  type KernelObject,
+  type KernelState,
+  type Wait,
+  complain,
+  instruction,
+  returns,
+} from '../machine.ts';
 import { type Kept, constant, maybe, name, table, whole } from '../schema.ts';
 import { might_sleep } from './context.ts';
 import { hasPfMemalloc } from './gfp.ts';
@@ -85,12 +93,7 @@ export function flushDependency(kernel: KernelState, me: string, queue: string):
     : queueOf(kernel, me)?.mem_reclaim
       ? `${me}, on a queue with WQ_MEM_RECLAIM,`
       : undefined;
-  if (who !== undefined)
-    note(kernel, me, {
-      kind: 'misuse',
-      rule: 'CTX_WORK_RECLAIM',
-      what: `${who} flushes ${queue}, which has no rescuer`,
-    });
+  if (who !== undefined) complain(kernel, me, 'CTX_WORK_RECLAIM', `${who} flushes ${queue}, which has no rescuer`);
 }
 
 const onQueue = ({ queue }: { queue: string }): [['workqueues', string]] => [['workqueues', queue]];
