@@ -15,6 +15,7 @@ import { designs } from '../model/designs/index.ts';
 import { properties } from '../properties/index.ts';
 import type { Property } from '../properties/property.ts';
 import { strategies } from '../properties/search/strategies/index.ts';
+import { onOneMachine, parseMeeting } from './meeting.ts';
 import { oneLine, refusal } from './refusal.ts';
 
 /** A design, and the absolute path of the file it was loaded from when it is a user's own. */
@@ -32,13 +33,25 @@ export interface Setting {
 const isPath = (text: string): boolean => /[\\/]|\.[cm]?[jt]s$/.test(text);
 const list = (names: readonly string[]): string => names.join(', ') || 'none';
 
-/** The designs of these names and files; all that are built in when none is given. */
+/** The designs of these names and files, or of several on one machine; all that are built in when none is given. */
 export async function chooseDesigns(wanted: readonly string[]): Promise<Chosen[]> {
   if (wanted.length === 0) return designs.map((design) => ({ design }));
-  const found = await Promise.all(wanted.map(async (text) => (isPath(text) ? loadDesigns(text) : [builtIn(text)])));
+  const found = await Promise.all(
+    wanted.map(async (text) => {
+      const meeting = parseMeeting(text);
+      if (meeting) return [onOneMachine(meeting, await Promise.all(meeting.drivers.map(oneOf)))];
+      return isPath(text) ? loadDesigns(text) : [builtIn(text)];
+    }),
+  );
   return found.flat();
 }
 
+async function oneOf(text: string): Promise<Chosen> {
+  const all = isPath(text) ? await loadDesigns(text) : [builtIn(text)];
+  if (all.length > 1)
+    throw refusal(`${oneLine(text)} has ${all.length} designs; a machine of several drivers takes a file with one`);
+  return all[0] as Chosen;
+}
 function builtIn(name: string): Chosen {
   const design = designs.find((each) => each.name === name);
   if (design) return { design };
@@ -139,6 +152,12 @@ export async function bootSetting({ design, from, knobs }: Setting): Promise<Boo
   return boot((await chosenBy(design, from)).design, knobs);
 }
 export async function chosenBy(name: string, from?: string): Promise<Chosen> {
+  const meeting = parseMeeting(name);
+  if (meeting) {
+    const own = from === undefined ? [] : await loadDesigns(from);
+    const named = meeting.drivers.map((driver) => own.find(({ design }) => design.name === driver) ?? builtIn(driver));
+    return onOneMachine(meeting, named);
+  }
   if (from === undefined) return builtIn(name);
   const all = await loadDesigns(from);
   const found = all.find(({ design }) => design.name === name);

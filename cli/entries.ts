@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Entry } from '../corpus/entry.ts';
 import { loadEntry } from '../corpus/store.ts';
 import { type Chosen, chooseDesigns } from './designs.ts';
+import { onOneMachine, parseMeeting } from './meeting.ts';
 import { oneLine, refusal } from './refusal.ts';
 
 export interface Given {
@@ -23,7 +24,7 @@ export async function readEntries(paths: readonly string[], designs: readonly st
     const loaded = loadEntry(path);
     if ('wrong' in loaded) throw refusal(`${oneLine(path)}: ${loaded.wrong}`);
     const { entry } = loaded;
-    const chosen = all.find(({ design }) => design.name === entry.design);
+    const chosen = find(all, entry.design);
     if (!chosen) {
       const names = all.map(({ design }) => design.name).join(', ');
       throw refusal(
@@ -32,6 +33,14 @@ export async function readEntries(paths: readonly string[], designs: readonly st
     }
     return { path, entry, chosen };
   });
+}
+
+/** The design of this name, or of these names on one machine. */
+function find(all: readonly Chosen[], name: string): Chosen | undefined {
+  const found = all.find(({ design }) => design.name === name);
+  const meeting = found ? undefined : parseMeeting(name);
+  const drivers = meeting?.drivers.flatMap((driver) => all.find(({ design }) => design.name === driver) ?? []);
+  return meeting && drivers?.length === meeting.drivers.length ? onOneMachine(meeting, drivers) : found;
 }
 
 /** A directory stands for the entries in it. */

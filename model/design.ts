@@ -46,6 +46,8 @@ export type Workload = Readonly<Record<string, readonly string[]>>;
 export interface CallSpec {
   readonly params: Readonly<Record<string, readonly string[]>>;
   readonly body: Block;
+  /** The processes that make this call; any of them when left out. */
+  readonly by?: readonly string[];
 }
 export const ioctl = (params: Readonly<Record<string, readonly string[]>>, body: Block): CallSpec => ({ params, body });
 
@@ -272,13 +274,20 @@ export function start(booted: Booted, workload: Workload): KernelState {
     const row = Object.hasOwn(state.users, user) ? state.users[user] : undefined;
     if (!row) throw new Error(`unknown user "${user}"; there are: ${Object.keys(state.users).join(', ') || 'none'}`);
     row.todo = calls.map((text) => parseCall(booted, text));
+    const odd = row.todo.find(({ call }) => !mayCall(booted, user, call));
+    if (odd)
+      throw new Error(`${user} does not call ${odd.call}; that is for ${booted.calls[odd.call]?.by?.join(', ')}`);
   }
   return state;
 }
 
+/** May this process make this call? */
+export const mayCall = ({ calls }: Booted, user: string, call: string): boolean =>
+  calls[call]?.by?.includes(user) ?? true;
+
 /** `submit(bo0, bo1)` as data. @throws when the call, or a value of a parameter, does not exist, listing what does. */
 export function parseCall(booted: Booted, text: string): Call {
-  const [, call, list] = /^\s*(\w+)\s*\(([^()]*)\)\s*$/.exec(text) ?? [];
+  const [, call, list] = /^\s*([\w.-]+)\s*\(([^()]*)\)\s*$/.exec(text) ?? [];
   if (call === undefined || list === undefined) throw new Error(`"${text}" is not a call like submit(bo0)`);
   const spec = Object.hasOwn(booted.calls, call) ? booted.calls[call] : undefined;
   if (!spec)

@@ -110,7 +110,8 @@ export interface Op {
 }
 
 /** What a design gives of the state at boot: rows by slice, each with the fields that do not begin empty. */
-export type Rows = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+export type Rows = Readonly<Record<string, Readonly<Record<string, Row>>>>;
+export type Row = Readonly<Record<string, unknown>>;
 
 export interface ThreadSpec {
   /** `kernel` and `hardware` are fair; `timer` is fair but slow; `user` owes nothing and is owed nothing. */
@@ -356,6 +357,11 @@ export interface KernelObject {
   readonly routines?: Readonly<Record<string, Block>>;
   /** Rows that come along with a line that stands in some program, by slice. */
   readonly brings?: (line: Instruction) => Rows;
+  /**
+   * Names of which a machine has one, however many drivers boot on it; and what becomes of a row when two of them speak
+   * of it. Without that they must agree.
+   */
+  readonly one?: Readonly<Record<string, ((one: Row, other: Row) => Row) | undefined>>;
   /** What of this object is left over, in words, when everything has come to rest (rule I-16). */
   readonly leftovers?: (kernel: KernelState) => readonly string[];
 }

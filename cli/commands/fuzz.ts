@@ -23,6 +23,7 @@ import {
   chooseStrategies,
   parseKnobs,
 } from '../designs.ts';
+import { pairsOf } from '../meeting.ts';
 import { asTyped, defaultOut } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
 import { type Corpus, type Known, readCorpus } from '../known.ts';
@@ -41,7 +42,7 @@ import { type Pool, defaultWorkers, openPool } from '../pool.ts';
 import { grouped } from '../../reports/row.ts';
 import { Progress, took } from '../progress.ts';
 import { convictedEntry } from '../record.ts';
-import { INTERRUPTED, heeding } from '../refusal.ts';
+import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
 import type { Terminal } from '../terminal.ts';
 import type { FuzzDone } from '../tasks/fuzz.ts';
@@ -67,6 +68,7 @@ interface Options {
   readonly time?: number;
   readonly design?: readonly string[];
   readonly knobs?: readonly string[];
+  readonly pairs: boolean;
   readonly property?: readonly string[];
   readonly strategy?: readonly string[];
   readonly out?: string;
@@ -85,7 +87,8 @@ export function addFuzz(program: Command, terminal: Terminal, finish: (status: n
     .option('-s, --steps <n>', `steps of all settings together (default: ${grouped(STEPS)})`, wholeNumber(1))
     .option('--seed <n>', 'what all chance comes from', wholeNumber(-(2 ** 31), 2 ** 31 - 1), SEED)
     .option('-t, --time <duration>', 'go on with fresh seeds until this time is over, like 90s, 10m or 8h', duration)
-    .addOption(designOption('fuzz these designs only: names, or files of your own'))
+    .addOption(designOption('fuzz these designs only: names, names on one machine like a+b, or files of your own'))
+    .option('--pairs', 'fuzz each clean design on one machine with each other one', false)
     .addOption(knobsOption())
     .addOption(propertyOption())
     .addOption(strategyOption())
@@ -106,7 +109,9 @@ async function fuzzing(options: Options, terminal: Terminal): Promise<number> {
   const chosen = await chooseDesigns(options.design ?? []);
   const properties = chooseProperties(options.property ?? []);
   const strategies = chooseStrategies(options.strategy ?? []);
-  const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
+  if (options.pairs && options.knobs) throw refusal('--pairs takes designs as tame as they get, so no --knobs');
+  const settings = options.pairs ? pairsOf(chosen) : chooseSettings(chosen, parseKnobs(options.knobs ?? []));
+  if (settings.length === 0) throw refusal('there is no pair: --pairs wants two designs with a clean setting each');
   const out =
     options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   heeding(() => ensureWritable(out));
@@ -316,7 +321,9 @@ class Session {
             expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature(expect)),
         ),
     );
-    if (reached.length > 0) say(`${fuzzTable(reached, look)}\n`);
+    // Of hundreds of pairs, those that say something.
+    const shown = this.options.pairs ? reached.filter(({ findings }) => findings.size > 0) : reached;
+    if (shown.length > 0) say(`${fuzzTable(shown, look)}\n`);
     for (const { setting, blame, path, words } of this.news)
       say(
         `${paint('bad', 'new')}    ${setting.design} ${showKnobs(setting.knobs)}: ${signature(blame)} in ${words} words\n       ${replayCommand(path, setting.from)}`,

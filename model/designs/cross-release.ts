@@ -7,8 +7,9 @@
  * combine: the fence needs the console lock, under which reclaim is entered, which waits for such a fence. Fences
  * that one library creates are one class, as locks are that one line of code initialises; so both drivers' jobs are.
  */
-import { design, must } from '../design.ts';
-import type { Block } from '../machine.ts';
+import { onOneMachine } from '../compose.ts';
+import { type Kernel, design, must } from '../design.ts';
+import type { Block, ThreadSpec } from '../machine.ts';
 import {
   dma_fence_begin_signalling,
   dma_fence_end_signalling,
@@ -50,6 +51,61 @@ const suspend_fbdev: Block = [
   mutex_unlock('console_lock'),
 ];
 
+/** Fences of one library are of one class. */
+const sched_fence = { context: 'drm_sched' };
+
+/** It allocates under the console lock, and its shrinker waits until its buffers are idle: also those it has imported. */
+const card0 = (imports: boolean): Kernel => ({
+  objects: {
+    resvs: { bo0: {}, ...(imports ? { bo1: {} } : {}) },
+    fences: { job0: sched_fence },
+    locks: { console_lock: {} },
+    shrinkers: { card0: { scan: 'card0_scan' } },
+  },
+  routines: {
+    // Without card0 there is nothing on its list.
+    card0_scan: [dma_resv_wait('bo0', 'BOOKKEEP'), imports ? dma_resv_wait('bo1', 'BOOKKEEP') : []],
+    card0_irq: [dma_fence_signal('$fence')],
+  },
+  threads: {
+    kswapd,
+    card0_submit: work([publish_job('bo0', 'job0'), emit('card0_ring', 'job0', 'job0', 'card0_irq')]),
+    card0_fbcon: work([
+      mutex_lock('console_lock'),
+      kmalloc('GFP_KERNEL', 'mode'),
+      witness('card0 allocates under the console lock'),
+      mutex_unlock('console_lock'),
+    ]),
+    card0_ring: ring(),
+  },
+});
+
+/** Its ring hangs every time: its reset is the one that completes the job. */
+const card1 = (fixed: boolean): Kernel => ({
+  objects: { resvs: { bo1: {} }, fences: { job1: sched_fence }, locks: { console_lock: {} } },
+  threads: {
+    card1_submit: work([
+      publish_job('bo1', 'job1'),
+      promise_passes_to('job1', 'card1_reset'),
+      queue_work('card1_reset'),
+    ]),
+    card1_reset: work(
+      fixed
+        ? [dma_fence_begin_signalling(), dma_fence_signal('job1'), dma_fence_end_signalling(), suspend_fbdev]
+        : [suspend_fbdev, dma_fence_signal('job1')],
+    ),
+  },
+});
+
+/** Which cards there are is for the machine to say. */
+const udev = (both: boolean): ThreadSpec =>
+  must([
+    may_go('udev probes the cards', both ? ['both'] : ['card0', 'card1']),
+    set('cards', 'ret'),
+    if_var('cards', ['card0', 'both'], [queue_work('card0_submit'), queue_work('card0_fbcon')]),
+    if_var('cards', ['card1', 'both'], [queue_work('card1_submit')]),
+  ]);
+
 export const crossRelease = design({
   name: 'cross-release',
   title: 'Cross-release lockdep would validate these more indirect lock dependencies against the fs_reclaim context',
@@ -68,48 +124,13 @@ export const crossRelease = design({
     /** Which cards there are: one or the other, as chance has it at boot, or both, for comparison. */
     machine: ['one_card', 'both_cards'],
   },
-  kernel: ({ drivers, machine }) => ({
-    objects: {
-      resvs: { bo0: {}, bo1: {} },
-      fences: { job0: { context: 'drm_sched' }, job1: { context: 'drm_sched' } },
-      locks: { console_lock: {} },
-      shrinkers: { card0: { scan: 'card0_scan' } },
-    },
-    routines: {
-      // The shrinker waits until its buffers are idle; where both cards are, card0 has imported the buffer of card1.
-      // Without card0 there is nothing on its list.
-      card0_scan: [dma_resv_wait('bo0', 'BOOKKEEP'), machine === 'both_cards' ? dma_resv_wait('bo1', 'BOOKKEEP') : []],
-      card0_irq: [dma_fence_signal('$fence')],
-    },
-    threads: {
-      kswapd,
-      udev: must([
-        may_go('udev probes the cards', machine === 'both_cards' ? ['both'] : ['card0', 'card1']),
-        set('cards', 'ret'),
-        if_var('cards', ['card0', 'both'], [queue_work('card0_submit'), queue_work('card0_fbcon')]),
-        if_var('cards', ['card1', 'both'], [queue_work('card1_submit')]),
-      ]),
-      card0_submit: work([publish_job('bo0', 'job0'), emit('card0_ring', 'job0', 'job0', 'card0_irq')]),
-      card0_fbcon: work([
-        mutex_lock('console_lock'),
-        kmalloc('GFP_KERNEL', 'mode'),
-        witness('card0 allocates under the console lock'),
-        mutex_unlock('console_lock'),
-      ]),
-      card0_ring: ring(),
-      card1_submit: work([
-        publish_job('bo1', 'job1'),
-        promise_passes_to('job1', 'card1_reset'),
-        queue_work('card1_reset'),
-      ]),
-      // The ring of card1 hangs every time: its reset is the one that completes the job.
-      card1_reset: work(
-        drivers === 'fixed'
-          ? [dma_fence_begin_signalling(), dma_fence_signal('job1'), dma_fence_end_signalling(), suspend_fbdev]
-          : [suspend_fbdev, dma_fence_signal('job1')],
-      ),
-    },
-  }),
+  kernel: ({ drivers, machine }) => {
+    const both = machine === 'both_cards';
+    return onOneMachine(
+      { card0: card0(both), card1: card1(drivers === 'fixed'), machine: { threads: { udev: udev(both) } } },
+      [['console_lock'], ...(both ? [['bo1']] : [])],
+    );
+  },
   expect: [
     {
       when: { drivers: 'unannotated', machine: 'one_card' },

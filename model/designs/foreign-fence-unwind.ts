@@ -5,7 +5,8 @@
  * over (B-25). If the exporter guarantees an end, the importer may trust it. If not, the importer can only give up
  * its own work: a limit on the wait says nothing about the fence, and the copy may be still under way (HC-10).
  */
-import { design, must } from '../design.ts';
+import { onOneMachine } from '../compose.ts';
+import { type Kernel, design, must } from '../design.ts';
 import type { Block } from '../machine.ts';
 import {
   delayed_work,
@@ -61,6 +62,73 @@ const BEFORE_USE = {
   ],
 } satisfies Record<string, Block>;
 
+const shared = { resvs: { bo: {} }, dma_bufs: { buf: { ...exporter_of('bo', { dynamic: true }), refs: 1 } } };
+
+const exporting = (hangcheck: boolean): Kernel => ({
+  objects: { ...shared, fences: { move: {} } },
+  routines: { move_done: [dma_buf_finish_move('buf'), dma_fence_signal('$fence')] },
+  threads: {
+    i915_move: must([
+      dma_resv_lock('bo'),
+      dma_resv_reserve_fences('bo'),
+      dma_resv_wait('bo', 'BOOKKEEP'), // whatever importers still do in the old place (B-22)
+      dma_buf_move_notify('buf'),
+      dma_buf_begin_move('buf'),
+      dma_fence_init('move'),
+      dma_resv_add_fence('bo', 'move', 'KERNEL'),
+      emit('i915', 'move', 'move', 'move_done'),
+      hangcheck ? [promise_passes_to('move', 'hangcheck'), mod_timer('hangcheck')] : [],
+      dma_resv_unlock('bo'),
+    ]),
+    i915: ring({ may_hang: true }),
+    ...(hangcheck
+      ? {
+          hangcheck: delayed_work([
+            dma_fence_is_signaled('move'),
+            if_ret('0', [
+              witness('hangcheck resets the exporter'),
+              reset_ring('i915'),
+              dma_buf_finish_move('buf'), // by the CPU
+              dma_fence_signal('move'),
+            ]),
+          ]),
+        }
+      : {}),
+  },
+});
+
+const importing = (before_use: Block): Kernel => ({
+  objects: {
+    ...shared,
+    fences: { job: {} },
+    attachments: { importer: { buf: 'buf', dynamic: true, invalidate: 'importer_move_notify', attached: true } },
+  },
+  routines: { importer_move_notify: [witness('the importer hears of the move')] },
+  threads: {
+    import: must([
+      dma_resv_lock('bo'),
+      dma_buf_map_attachment('importer'),
+      dma_resv_reserve_fences('bo'),
+      dma_fence_init('job', 'run_job_work'),
+      dma_resv_add_fence('bo', 'job', 'WRITE'),
+      queue_work('run_job_work'),
+      dma_resv_unlock('bo'),
+      dma_fence_wait('job'),
+      dma_buf_unmap_attachment_unlocked('importer'),
+      dma_buf_detach('importer'),
+    ]),
+    run_job_work: work([
+      dma_fence_begin_signalling(),
+      before_use,
+      dma_buf_device_access('importer'),
+      witness('the importer uses the buffer'),
+      dma_fence_signal('job'),
+      label('end'),
+      dma_fence_end_signalling(),
+    ]),
+  },
+});
+
 export const foreignFenceUnwind = design({
   name: 'foreign-fence-unwind',
   title:
@@ -75,67 +143,11 @@ export const foreignFenceUnwind = design({
     exporter: ['hangcheck', 'none'],
     importer: ['trusts_the_fence', 'gives_up_its_job', 'takes_it_for_signalled'],
   },
-  kernel: ({ exporter, importer }) => ({
-    objects: {
-      resvs: { bo: {} },
-      fences: { move: {}, job: {} },
-      dma_bufs: { buf: { ...exporter_of('bo', { dynamic: true }), refs: 1 } },
-      attachments: { importer: { buf: 'buf', dynamic: true, invalidate: 'importer_move_notify', attached: true } },
-    },
-    routines: {
-      importer_move_notify: [witness('the importer hears of the move')],
-      move_done: [dma_buf_finish_move('buf'), dma_fence_signal('$fence')],
-    },
-    threads: {
-      i915_move: must([
-        dma_resv_lock('bo'),
-        dma_resv_reserve_fences('bo'),
-        dma_resv_wait('bo', 'BOOKKEEP'), // whatever importers still do in the old place (B-22)
-        dma_buf_move_notify('buf'),
-        dma_buf_begin_move('buf'),
-        dma_fence_init('move'),
-        dma_resv_add_fence('bo', 'move', 'KERNEL'),
-        emit('i915', 'move', 'move', 'move_done'),
-        exporter === 'hangcheck' ? [promise_passes_to('move', 'hangcheck'), mod_timer('hangcheck')] : [],
-        dma_resv_unlock('bo'),
-      ]),
-      i915: ring({ may_hang: true }),
-      ...(exporter === 'hangcheck'
-        ? {
-            hangcheck: delayed_work([
-              dma_fence_is_signaled('move'),
-              if_ret('0', [
-                witness('hangcheck resets the exporter'),
-                reset_ring('i915'),
-                dma_buf_finish_move('buf'), // by the CPU
-                dma_fence_signal('move'),
-              ]),
-            ]),
-          }
-        : {}),
-      import: must([
-        dma_resv_lock('bo'),
-        dma_buf_map_attachment('importer'),
-        dma_resv_reserve_fences('bo'),
-        dma_fence_init('job', 'run_job_work'),
-        dma_resv_add_fence('bo', 'job', 'WRITE'),
-        queue_work('run_job_work'),
-        dma_resv_unlock('bo'),
-        dma_fence_wait('job'),
-        dma_buf_unmap_attachment_unlocked('importer'),
-        dma_buf_detach('importer'),
-      ]),
-      run_job_work: work([
-        dma_fence_begin_signalling(),
-        BEFORE_USE[importer],
-        dma_buf_device_access('importer'),
-        witness('the importer uses the buffer'),
-        dma_fence_signal('job'),
-        label('end'),
-        dma_fence_end_signalling(),
-      ]),
-    },
-  }),
+  kernel: ({ exporter, importer }) =>
+    onOneMachine({ i915: exporting(exporter === 'hangcheck'), importer: importing(BEFORE_USE[importer]) }, [
+      ['bo'],
+      ['buf'],
+    ]),
   expect: [
     {
       when: { exporter: 'hangcheck', importer: 'trusts_the_fence' },

@@ -19,6 +19,7 @@ import { metaBufferRestart } from './meta-buffer-restart.ts';
 import { moveKnowsThreeStates } from './move-knows-three-states.ts';
 import { nextSerial } from './next-serial.ts';
 import { notifierWaitsFence } from './notifier-waits-fence.ts';
+import { resetAndModeset } from './reset-and-modeset.ts';
 import { resetBigLock } from './reset-big-lock.ts';
 import { resetReallocates } from './reset-reallocates.ts';
 import { resourceNull } from './resource-null.ts';
@@ -47,6 +48,7 @@ export const designs: readonly Design[] = [
   pinEverythingDriver,
   commitTailResv,
   metaBufferRestart,
+  resetAndModeset,
   resetBigLock,
   resetReallocates,
   faultInBatch,

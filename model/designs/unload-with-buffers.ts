@@ -42,10 +42,10 @@ import {
 /** The driver empties its own placement before it asks TTM to go; a wait there may take more than one try. */
 const vmw_sys_man_fini: Block = [
   label('evict'),
-  ttm_resource_manager_evict_all('PRIV'),
+  ttm_resource_manager_evict_all('bdev.PRIV'),
   if_ret('0', [], [goto('evict')]),
-  ttm_resource_manager_set_used('PRIV', false),
-  ttm_resource_manager_fini('PRIV'),
+  ttm_resource_manager_set_used('bdev.PRIV', false),
+  ttm_resource_manager_fini('bdev.PRIV'),
 ];
 
 export const unloadWithBuffers = design({

@@ -106,4 +106,4 @@ export const atomic_exit = instruction('atomic_exit', (object: string) => ({ obj
   },
 });
 
-export const context: KernelObject = { ops: [atomic_enter, atomic_exit] };
+export const context: KernelObject = { one: { [MMAP_LOCK]: undefined }, ops: [atomic_enter, atomic_exit] };

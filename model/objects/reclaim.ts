@@ -118,6 +118,7 @@ const balance_pgdat = instruction('balance_pgdat', () => ({}), {
 export const kswapd: ThreadSpec = { kind: 'kernel', begins: 'may', program: [balance_pgdat()] };
 
 export const reclaimObject: KernelObject = {
+  one: { kswapd: undefined },
   ops: [reclaim_enter, reclaim_exit, call_pageout, page_stays, current_is_kswapd, balance_pgdat],
   routines: {
     shrink_slab: [reclaim_enter('$gfp'), call_scan('$shrinker'), scan_over('$shrinker'), reclaim_exit()],

@@ -99,31 +99,31 @@ describe('reserve', () => {
 
 describe('the lists', () => {
   test('KUNIT-7: unreserve puts the buffer at the tail of its priority', () => {
-    expect(run(under('a')).managers['SYSTEM']?.lru).toEqual(['b', 'a']);
+    expect(run(under('a')).managers['bdev.SYSTEM']?.lru).toEqual(['b', 'a']);
     const three: Setup = {
       bos: { a: { place: 'SYSTEM' }, b: { place: 'SYSTEM' }, high: { place: 'SYSTEM', priority: 3 } },
     };
-    expect(run(under('a'), three).managers['SYSTEM']?.lru).toEqual(['b', 'a', 'high']);
+    expect(run(under('a'), three).managers['bdev.SYSTEM']?.lru).toEqual(['b', 'a', 'high']);
   });
   test('KUNIT-8: unreserve puts a pinned one at the tail of the unevictable list', () => {
     const body = [under('a', ttm_bo_pin('a')), under('b', ttm_bo_pin('b')), under('a')];
     const { unevictable, managers } = run(body);
-    expect([unevictable, managers['SYSTEM']?.lru]).toEqual([['b', 'a'], []]);
+    expect([unevictable, managers['bdev.SYSTEM']?.lru]).toEqual([['b', 'a'], []]);
   });
   const shared: Setup = {
     bos: { a: { place: 'SYSTEM', shares: 'vm' }, b: { place: 'SYSTEM', shares: 'vm' }, c: { place: 'SYSTEM' } },
     bulk_moves: ['bulk'],
   };
   const join = [under('a', ttm_bo_set_bulk_move('a', 'bulk')), under('b', ttm_bo_set_bulk_move('b', 'bulk'))];
-  const positions = (done: ReturnType<typeof run>) => done.bulk_moves['bulk']?.positions['SYSTEM/0'];
+  const positions = (done: ReturnType<typeof run>) => done.bulk_moves['bulk']?.positions['bdev.SYSTEM/0'];
   test('KUNIT-9: of two in a bulk move, the first becomes the last when it is unreserved', () => {
     expect(positions(run(join, shared))).toEqual({ first: 'a', last: 'b' });
     const done = run([join, under('a')], shared);
-    expect([positions(done), done.managers['SYSTEM']?.lru]).toEqual([{ first: 'b', last: 'a' }, ['b', 'a', 'c']]);
+    expect([positions(done), done.managers['bdev.SYSTEM']?.lru]).toEqual([{ first: 'b', last: 'a' }, ['b', 'a', 'c']]);
   });
   test('B8.4: a bulk move goes to the tail as one, and only with one reservation', () => {
     const tail = [join, dma_resv_lock('vm'), ttm_lru_bulk_move_tail('bulk'), dma_resv_unlock('vm')];
-    expect(run(tail, shared).managers['SYSTEM']?.lru).toEqual(['c', 'a', 'b']);
+    expect(run(tail, shared).managers['bdev.SYSTEM']?.lru).toEqual(['c', 'a', 'b']);
     const stranger = [join, under('c', ttm_bo_set_bulk_move('c', 'bulk'))];
     expect(inconsistencies(ttmAlone(stranger, shared).facts)).toEqual(['S-B10']);
   });
@@ -150,7 +150,7 @@ describe('put', () => {
     const setup: Setup = { bos: { a: { place: 'SYSTEM', tt: 'limbo' } } };
     const { bos, ttm_bos, managers, at } = run(ttm_bo_put('a'), setup);
     expect([bos['a']?.tt, bos['a']?.place, ttm_bos['a']?.kref]).toEqual(['none', null, 0]);
-    expect([managers['SYSTEM']?.usage, at.kernel.resvs['a']?.owner]).toEqual([0, null]);
+    expect([managers['bdev.SYSTEM']?.usage, at.kernel.resvs['a']?.owner]).toEqual([0, null]);
     const kept = run(ttm_bo_put('a'), { bos: { a: { place: 'SYSTEM', kref: 2 } } });
     expect([kept.ttm_bos['a']?.kref, kept.bos['a']?.place]).toEqual([1, 'SYSTEM']);
   });

@@ -34,7 +34,7 @@ test('KUNIT-69: init: the driver is behind it, SYSTEM is there and in use', () =
   const before = ttmAlone([ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['SYSTEM']), ttm_bo_unreserve('bo')], fresh);
   expect(before.ret).toBe('-ENOMEM');
   const { at, ret } = ttmAlone(ttm_device_init('bdev'), fresh);
-  expect([ret, at.kernel.managers['SYSTEM']?.state]).toEqual(['0', 'used']);
+  expect([ret, at.kernel.managers['bdev.SYSTEM']?.state]).toEqual(['0', 'used']);
   expect(at.kernel.ttm_devices['bdev']).toMatchObject({ state: 'live', move: 'mock_move' });
 });
 test('KUNIT-70: several devices: each with its own managers, all in the global list', () => {
@@ -50,7 +50,7 @@ test('KUNIT-70: several devices: each with its own managers, all in the global l
 });
 test('KUNIT-71: fini: SYSTEM is empty, unused and gone, and so is the device', () => {
   const { at, facts } = ttmAlone([ttm_device_init('bdev'), ttm_device_fini('bdev')], fresh);
-  expect(at.kernel.managers['SYSTEM']).toMatchObject({ state: 'gone', lru: [] });
+  expect(at.kernel.managers['bdev.SYSTEM']).toMatchObject({ state: 'gone', lru: [] });
   expect([at.kernel.ttm_devices['bdev']?.state, at.kernel.ttm_globals['ttm']?.devices]).toEqual(['gone', []]);
   expect(inconsistencies(facts)).toEqual([]);
 });
@@ -63,7 +63,7 @@ test('KUNIT-72: without a manager of mmap offsets: -EINVAL, and nothing is there
     ...fresh,
     devices: { bdev: { state: 'absent', vma_manager: false } },
   }).ret;
-  expect([returned, at.kernel.ttm_devices['bdev']?.state, at.kernel.managers['SYSTEM']?.state]).toEqual([
+  expect([returned, at.kernel.ttm_devices['bdev']?.state, at.kernel.managers['bdev.SYSTEM']?.state]).toEqual([
     '-EINVAL',
     'absent',
     'gone',
@@ -99,7 +99,7 @@ describe('teardown', () => {
     expect([...inconsistencies([...facts, ...rest]), at.kernel.ttm_bos['bo']?.kref]).toEqual([0]);
   });
   test('B17.3, C20: managers first: the delete that comes later reaches for one that is gone', () => {
-    const { at, facts } = unload(ttm_resource_manager_fini('SYSTEM'));
+    const { at, facts } = unload(ttm_resource_manager_fini('bdev.SYSTEM'));
     const rest = [...at.runs('gpu'), ...at.runs('delete_bo')];
     expect(inconsistencies([...facts, ...rest])).toEqual(['S-B7', 'S-B7']);
   });
@@ -117,11 +117,15 @@ describe('teardown', () => {
       bos: { a: { place: 'VRAM', tt: 'populated' }, b: { place: 'VRAM', tt: 'populated' } },
       managers: { VRAM: { size: 4, use_tt: true }, TT: { size: 4 } },
     };
-    const { ret, at } = ttmAlone(ttm_resource_manager_evict_all('VRAM'), full);
-    expect([ret, at.kernel.managers['VRAM']?.usage, at.kernel.managers['SYSTEM']?.usage]).toEqual(['0', 0, 2]);
+    const { ret, at } = ttmAlone(ttm_resource_manager_evict_all('bdev.VRAM'), full);
+    expect([ret, at.kernel.managers['bdev.VRAM']?.usage, at.kernel.managers['bdev.SYSTEM']?.usage]).toEqual([
+      '0',
+      0,
+      2,
+    ]);
     const moving: Setup = { ...full, objects: { fences: { move: { initialised: true } } } };
     const managers = { VRAM: { size: 4, use_tt: true, move: ['move'] }, TT: { size: 4 } };
-    expect(ttmAlone(ttm_resource_manager_evict_all('VRAM'), { ...moving, managers }).ret).toMatch(/still waits/);
+    expect(ttmAlone(ttm_resource_manager_evict_all('bdev.VRAM'), { ...moving, managers }).ret).toMatch(/still waits/);
   });
   test('B17.4: after an unplug no tt keeps its pages, pinned or not', () => {
     const bos = {

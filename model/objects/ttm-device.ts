@@ -4,13 +4,13 @@
  * At the end the order is everything: first every delayed delete runs to completion, which waits for fences, and only
  * then the managers go (up to 6.1 it was the other way round). A buffer that is still in a manager afterwards reaches for memory that is no more (C20, S-B7).
  */
-import { type Block, type KernelObject, type KernelState, instruction, returns } from '../machine.ts';
+import { type Block, type KernelObject, type KernelState, type Row, instruction, returns } from '../machine.ts';
 import { boRow } from './buffer.ts';
 import { freePages } from './buffer-pages.ts';
 import { might_sleep } from './context.ts';
 import { call, if_ret } from './flow.ts';
 import { mutex_lock, mutex_unlock } from './lock.ts';
-import { type TtmDeviceRow, managerName } from './ttm.ts';
+import { type TtmDeviceRow, type TtmGlobalRow, managerName } from './ttm.ts';
 import { stillDeleting } from './ttm-release.ts';
 import { ttm_resource_manager_fini, ttm_resource_manager_set_used } from './ttm-resource.ts';
 
@@ -106,7 +106,18 @@ export const ttm_device_fini = (device: string): Block => [
 
 const managers_go: Block = [ttm_resource_manager_set_used('$system', false), ttm_resource_manager_fini('$system')];
 
+/** One list of devices and one count of pages for all drivers (ttm_glob). */
+const glob = (one: Row, other: Row): Row => {
+  const [a, b] = [one, other] as [TtmGlobalRow, TtmGlobalRow];
+  return {
+    devices: [...a.devices, ...b.devices],
+    pages_allocated: a.pages_allocated + b.pages_allocated,
+    pages_limit: a.pages_limit + b.pages_limit,
+  };
+};
+
 export const ttmDevice: KernelObject = {
+  one: { ttm: glob, ttm_global_mutex: undefined },
   ops: [device_init, drm_dev_enter, leave, fini_order, ttm_drain_workqueue, gone, ttm_device_clear_dma_mappings],
   routines: {
     ttm_device_fini: [

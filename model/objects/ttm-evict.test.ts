@@ -87,7 +87,7 @@ describe('locked victims', () => {
     // The space is free now, but this walk got nothing out, so nobody asks again.
     expect(ret(at.runs('task'))).toBe('-ENOMEM');
     expect(at.kernel.bos).toMatchObject({ bo: { place: null }, victim: { place: 'SYSTEM' } });
-    expect(at.kernel.managers['VRAM']).toMatchObject({ lru: [], usage: 0 });
+    expect(at.kernel.managers['bdev.VRAM']).toMatchObject({ lru: [], usage: 0 });
   });
   test('B8.7: one under the same reservation is taken only where the caller allows it', () => {
     const shared: Setup = {
@@ -115,7 +115,7 @@ describe('the walk', () => {
       ...ttmKernel(full),
       threads: { task: must(validate), thief: must([ttm_bo_reserve('own'), ttm_bo_validate('own', ['VRAM'])]) },
     });
-    while (at.kernel.managers['VRAM']?.usage !== 0) at.plays('task');
+    while (at.kernel.managers['bdev.VRAM']?.usage !== 0) at.plays('task');
     at.runs('thief');
     expect(at.kernel.bos['own']?.place).toBe('VRAM');
     at.runs('task');
@@ -133,7 +133,7 @@ describe('the walk', () => {
       bulk_moves: ['bulk'],
       devices: { bdev: { eviction_valuable: 'worth' } },
       routines: { worth: [if_var('bo', 'last', [return_('1')], [return_('0')])] },
-      objects: { bulk_moves: { bulk: { positions: { 'TT/0': { first: 'a', last: 'b' } } } } },
+      objects: { bulk_moves: { bulk: { positions: { 'bdev.TT/0': { first: 'a', last: 'b' } } } } },
     });
     const at = stage({
       ...kernel,
@@ -142,7 +142,7 @@ describe('the walk', () => {
         vm: must([dma_resv_lock('vm'), ttm_lru_bulk_move_tail('bulk'), dma_resv_unlock('vm')]),
       },
     });
-    const lru = () => at.kernel.managers['TT']?.lru.map((each) => each.replace(/^#.*/, '#'));
+    const lru = () => at.kernel.managers['bdev.TT']?.lru.map((each) => each.replace(/^#.*/, '#'));
     while (!lru()?.includes('#')) at.plays('task');
     expect(lru()).toEqual(['a', '#', 'b', 'last']);
     while (at.kernel.resvs['vm']?.owner === 'task') at.plays('task');
@@ -215,7 +215,11 @@ describe('moves', () => {
   test('B10.2: a hop on the way to a hop is a mistake of the driver', () => {
     const never = setup('limbo', [return_(multihop('TT'))]);
     const done = ttmAlone([ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['VRAM']), ttm_bo_unreserve('bo')], never);
-    expect([done.ret, misuses(done.facts), done.at.kernel.managers['TT']?.usage]).toEqual(['-EINVAL', ['B10.2'], 0]);
+    expect([done.ret, misuses(done.facts), done.at.kernel.managers['bdev.TT']?.usage]).toEqual([
+      '-EINVAL',
+      ['B10.2'],
+      0,
+    ]);
   });
   test('B7.4: a move that says it is done and is not, or the other way round', () => {
     const body = [ttm_bo_reserve('bo'), ttm_bo_validate('bo', ['VRAM']), ttm_bo_unreserve('bo')];

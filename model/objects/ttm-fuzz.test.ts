@@ -302,8 +302,8 @@ function play(commands: readonly Command[], forgetful = false): void {
     );
     expect(bad).toEqual([]);
     for (const place of PLACES) {
-      expect([place, state.managers[place]?.lru]).toEqual([place, oracle.list(place)]);
-      expect([place, state.managers[place]?.usage]).toEqual([place, oracle.usage[place]]);
+      expect([place, state.managers[`bdev.${place}`]?.lru]).toEqual([place, oracle.list(place)]);
+      expect([place, state.managers[`bdev.${place}`]?.usage]).toEqual([place, oracle.usage[place]]);
       const there = [...BOS, ...GHOSTS].filter((each) => row(each).place === place);
       expect([place, there.reduce((sum, each) => sum + (SIZES[each] as number), 0)]).toEqual([
         place,

@@ -83,12 +83,12 @@ describe('a move that is no eviction', () => {
     const { at, bo, facts, deletes } = machine(validate('TT'));
     expect(bo()).toMatchObject({ place: 'TT', tt: 'populated', kref: 2 });
     expect(bo('ghost0')).toMatchObject({ place: 'VRAM', tt: 'none', deleted: true });
-    expect([at.kernel.managers['VRAM']?.usage, at.kernel.managers['VRAM']?.move]).toEqual([1, []]);
+    expect([at.kernel.managers['bdev.VRAM']?.usage, at.kernel.managers['bdev.VRAM']?.move]).toEqual([1, []]);
     expect(at.kernel.resvs['bo']?.fences).toEqual([{ fence: 'TT', usage: 'KERNEL' }]);
     deletes();
     expect(at.because('delete_ghost0')).toMatch(/has yet to signal TT/);
     const more = [...at.runs('gpu'), ...deletes()];
-    expect([at.kernel.managers['VRAM']?.usage, bo().kref, bo('ghost0').kref]).toEqual([0, 1, 0]);
+    expect([at.kernel.managers['bdev.VRAM']?.usage, bo().kref, bo('ghost0').kref]).toEqual([0, 1, 0]);
     expect([...inconsistencies([...facts, ...more]), ...recount(at.kernel)]).toEqual([]);
   });
   test('B11.1: to device memory the ghost takes the pages along', () => {
@@ -132,7 +132,7 @@ describe('a move that is no eviction', () => {
 describe('an eviction', () => {
   test('B11.1: device memory goes back at once; whoever gets it inherits the fence', () => {
     const { at, bo, facts } = machine(evict, {}, 0);
-    expect([bo().place, at.kernel.managers['VRAM']?.usage, at.kernel.managers['VRAM']?.move]).toEqual([
+    expect([bo().place, at.kernel.managers['bdev.VRAM']?.usage, at.kernel.managers['bdev.VRAM']?.move]).toEqual([
       'TT',
       0,
       ['TT'],
@@ -211,7 +211,9 @@ describe('gutting', () => {
     expect([bo().place, bo().tt, bo('ghost1').place, bo('ghost1').tt]).toEqual([null, 'limbo', 'TT', 'populated']);
     at.runs('gpu');
     deletes();
-    expect([at.kernel.managers['VRAM']?.usage, at.kernel.managers['TT']?.usage, bo().kref]).toEqual([0, 0, 1]);
+    expect([at.kernel.managers['bdev.VRAM']?.usage, at.kernel.managers['bdev.TT']?.usage, bo().kref]).toEqual([
+      0, 0, 1,
+    ]);
     expect(recount(at.kernel)).toEqual([]);
   });
 });

@@ -59,7 +59,7 @@ test('B16.4: busy: deleted later, on its LRU until then, and no longer pinned', 
     bos: { ...one.bos, bo: { place: 'VRAM', tt: 'populated', pin_count: 1 } },
   });
   expect(bo()).toMatchObject({ deleted: true, kref: 1, place: 'VRAM', pin_count: 0 });
-  expect(at.kernel.managers['VRAM']?.lru).toEqual(['bo']);
+  expect(at.kernel.managers['bdev.VRAM']?.lru).toEqual(['bo']);
   at.runs('delete_bo');
   expect(at.because('delete_bo')).toMatch(/has yet to signal job/);
   at.runs('gpu');

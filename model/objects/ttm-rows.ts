@@ -90,6 +90,7 @@ export type TtmBoSpec = Partial<TtmBoRow> & {
 };
 export interface TtmSpec {
   readonly bos: Readonly<Record<string, TtmBoSpec>>;
+  /** By place; of another device than `bdev` by device and place: `camera.SYSTEM`. */
   readonly managers?: Readonly<Record<string, Partial<ManagerRow>>>;
   readonly devices?: Readonly<Record<string, Partial<TtmDeviceRow>>>;
   readonly bulk_moves?: readonly string[];
@@ -136,15 +137,18 @@ export function ttm_objects({
       swap: swapped(bo) ? (spec(bo).pages ?? 'zero') : null,
     })),
     ttm_bos: of(names, (bo) => ({
+      device: DEVICE,
       backed_up: spec(bo).tt === 'backed_up' ? size(bo) + (spec(bo).extra_pages ?? 0) : 0,
       ...part(bo, (field) => !CONTENTS.includes(field)),
     })),
     resvs: of([...new Set([...names, ...names.map((bo) => spec(bo).shares ?? bo)])], () => ({})),
-    managers: of(Object.keys(managers), (manager) => ({
-      usage: sum(inManager(manager)),
-      lru: byPriority(inManager(manager).filter((bo) => !away(bo))),
-      ...managers[manager],
-    })),
+    managers: Object.fromEntries(
+      Object.entries(managers).map(([place, row]) => {
+        const manager = place.includes('.') ? place : managerName(DEVICE, place as Place);
+        const here = inManager(manager);
+        return [manager, { usage: sum(here), lru: byPriority(here.filter((bo) => !away(bo))), ...row }];
+      }),
+    ),
     ttm_devices: of(Object.keys(devices), (device) => ({
       unevictable: names.filter((bo) => (spec(bo).device ?? DEVICE) === device && spec(bo).place != null && away(bo)),
       ...devices[device],

@@ -137,7 +137,7 @@ describe('how', () => {
       ttm_bo_unreserve('bo'),
     ];
     expect(reads(run(back).facts)).toEqual(['red/red']);
-    expect(run(back).at.kernel.managers['SYSTEM']?.lru).toEqual(['bo']);
+    expect(run(back).at.kernel.managers['bdev.SYSTEM']?.lru).toEqual(['bo']);
   });
   const notified = (body: Block): Setup => ({
     bos: { bo: { ...populated, busy_in_system: true } },

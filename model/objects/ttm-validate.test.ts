@@ -103,7 +103,7 @@ describe('validate', () => {
   test('KUNIT-23: the first place is full, the second a fallback: it is the only one there', () => {
     const managers = { VRAM: { ...VRAM, refuses: '-ENOSPC' as const }, PRIV: { size: 16 } };
     const { ret, bo, moved, at } = run(validate(['VRAM|DESIRED', 'PRIV|FALLBACK']), { ...system, managers });
-    expect([ret, bo().place, moved, at.kernel.managers['PRIV']?.lru]).toEqual(['0', 'PRIV', 2, ['bo']]);
+    expect([ret, bo().place, moved, at.kernel.managers['bdev.PRIV']?.lru]).toEqual(['0', 'PRIV', 2, ['bo']]);
   });
   test('KUNIT-24: from VRAM to SYSTEM by TT: moved twice', () => {
     const setup: Setup = {
@@ -112,7 +112,7 @@ describe('validate', () => {
     };
     const { ret, bo, moved, at } = run(validate(['SYSTEM']), setup);
     expect([ret, bo().place, moved]).toEqual(['0', 'SYSTEM', 4]);
-    expect([at.kernel.managers['VRAM']?.usage, at.kernel.managers['TT']?.usage]).toEqual([0, 0]);
+    expect([at.kernel.managers['bdev.VRAM']?.usage, at.kernel.managers['bdev.TT']?.usage]).toEqual([0, 0]);
   });
   test('B10.3: a move that ends at the hop is not where anybody wants it', () => {
     const setup: Setup = {
@@ -125,7 +125,7 @@ describe('validate', () => {
   });
   test('KUNIT-25: no place at all, idle: the resource goes, the tt stays, empty and to be cleared', () => {
     const { ret, bo, moved, at } = run(validate([]), { bos: { bo: { place: 'SYSTEM', tt: 'populated' } } });
-    expect([ret, moved, at.kernel.managers['SYSTEM']?.usage]).toEqual(['0', 0, 0]);
+    expect([ret, moved, at.kernel.managers['bdev.SYSTEM']?.usage]).toEqual(['0', 0, 0]);
     expect(bo()).toMatchObject({ place: null, tt: 'limbo', zero_alloc: true });
     expect(run(validate([]), { bos: { bo: { place: 'SYSTEM' } } }).bo()).toMatchObject({ place: null, tt: 'limbo' });
   });
@@ -212,7 +212,7 @@ describe('evict', () => {
     };
     const done = run(validate(['VRAM']), setup);
     expect([done.ret, done.bo('big').tt, done.bo('big').place]).toEqual(['0', 'none', null]);
-    expect(done.at.kernel.managers['VRAM']?.usage).toBe(2);
+    expect(done.at.kernel.managers['bdev.VRAM']?.usage).toBe(2);
   });
   test('KUNIT-35: where it would go is full and cannot be evicted from: -ENOMEM, nothing changed', () => {
     const setup: Setup = {

@@ -131,6 +131,7 @@ const fields = {
   }),
 };
 export type TtmBoRow = Kept<typeof fields>['ttm_bos'][string];
+export type TtmGlobalRow = Kept<typeof fields>['ttm_globals'][string];
 export type ManagerRow = Kept<typeof fields>['managers'][string];
 export type TtmDeviceRow = Kept<typeof fields>['ttm_devices'][string];
 declare module '../machine.ts' {
@@ -152,7 +153,7 @@ export const deviceOf = (kernel: KernelState, bo: string): TtmDeviceRow | undefi
 export const ttPages = (kernel: KernelState, bo: string): number =>
   (kernel.bos[bo]?.size ?? 0) + ttmRow(kernel, bo).extra_pages;
 /** The name that the manager of this place has on this device. */
-export const managerName = (device: string, place: Place): string => (device === DEVICE ? place : `${device}.${place}`);
+export const managerName = (device: string, place: Place): string => `${device || DEVICE}.${place}`;
 export const managerOf = (kernel: KernelState, bo: string, place: Place): ManagerRow | undefined =>
   kernel.managers[managerName(ttmRow(kernel, bo).device, place)];
 /** The reservation that protects the buffer now. */

@@ -29,4 +29,4 @@ export type Switch = keyof typeof fields.version.fields;
 /** Does this kernel behave as newer releases do? */
 export const newer = (kernel: KernelState, which: Switch): boolean => kernel.version['switches']?.[which] ?? true;
 
-export const version: KernelObject = { schema: fields, ops: [] };
+export const version: KernelObject = { schema: fields, one: { switches: undefined }, ops: [] };

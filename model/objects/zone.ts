@@ -74,4 +74,8 @@ export const writeback = (zone: string): ThreadSpec => ({
   program: [forever([write_page(zone)])],
 });
 
-export const zone: KernelObject = { schema: fields, ops: [alloc_page, free_page, set_page_dirty, write_page] };
+export const zone: KernelObject = {
+  schema: fields,
+  one: { memory: undefined },
+  ops: [alloc_page, free_page, set_page_dirty, write_page],
+};

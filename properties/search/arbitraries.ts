@@ -4,7 +4,7 @@
  * never the luck but the words that were taken.
  */
 import fc from 'fast-check';
-import { type Booted, type Workload } from '../../model/design.ts';
+import { type Booted, type Workload, mayCall } from '../../model/design.ts';
 
 /** Calls that one process makes in one run. */
 const MOST_CALLS = 4;
@@ -14,19 +14,21 @@ export interface Run {
   readonly luck: number;
 }
 
-/** Any workload of this design: every user, calls with arguments from their domains. */
+/** Any workload of this design: every user, calls that it makes, with arguments from their domains. */
 export function workloads(booted: Booted): fc.Arbitrary<Workload> {
   const users = Object.keys(booted.machine.boot.users);
-  const calls = Object.entries(booted.calls).map(([name, { params }]) =>
-    fc
+  const calls = Object.entries(booted.calls).map(([name, { params }]) => ({
+    name,
+    text: fc
       .tuple(...Object.values(params).map((domain) => fc.constantFrom(...domain)))
       .map((args) => `${name}(${args.join(', ')})`),
-  );
+  }));
+  const callsOf = (user: string): fc.Arbitrary<string[]> => {
+    const own = calls.filter(({ name }) => mayCall(booted, user, name)).map(({ text }) => text);
+    return own.length === 0 ? fc.constant([]) : fc.array(fc.oneof(...own), { maxLength: MOST_CALLS });
+  };
   if (users.length === 0 || calls.length === 0) return fc.constant({});
-  return fc.record(
-    Object.fromEntries(users.map((user) => [user, fc.array(fc.oneof(...calls), { maxLength: MOST_CALLS })])),
-    { noNullPrototype: true },
-  );
+  return fc.record(Object.fromEntries(users.map((user) => [user, callsOf(user)])), { noNullPrototype: true });
 }
 
 /** A run: half of the time the workload that the design itself names as its bound, else any. */
