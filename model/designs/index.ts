@@ -32,6 +32,7 @@ import { swapNotifyLateError } from './swap-notify-late-error.ts';
 import { swapoutUnderPressure } from './swapout-under-pressure.ts';
 import { swSyncDebugfs } from './sw-sync-debugfs.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
+import { timeoutAndCollect } from './timeout-and-collect.ts';
 import { unloadWithBuffers } from './unload-with-buffers.ts';
 import { userFenceKeptApart } from './user-fence-kept-apart.ts';
 import { userQueueEviction } from './user-queue-eviction.ts';
@@ -54,6 +55,7 @@ export const designs: readonly Design[] = [
   faultInBatch,
   submitIoctlFence,
   nextSerial,
+  timeoutAndCollect,
   userFenceKeptApart,
   userQueueEviction,
   systemPlacementFenced,

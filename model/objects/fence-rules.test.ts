@@ -20,6 +20,9 @@ import {
   dma_fence_signal_locked,
   dma_fence_wait_any_timeout,
   dma_fence_wait_timeout,
+  fenceRelease,
+  fence_keep,
+  fence_let_go,
   goto,
   if_ret,
   label,
@@ -183,6 +186,31 @@ describe('references', () => {
     expect(misuses(alone([two, dma_fence_signal('f'), dma_fence_put('f'), dma_fence_put('f')], counted).facts)).toEqual(
       ['F-48'],
     );
+  });
+
+  const two = { objects: { fences: { f: {}, g: {} }, fence_refs: { f: {}, g: {} } } };
+  const keep = (fence: string, other: string): Block => [dma_fence_get(other), fence_keep(fence, other)];
+  const begin: Block = [dma_fence_init('f'), dma_fence_init('g'), keep('f', 'g')];
+  const end: Block = [dma_fence_signal('f'), dma_fence_signal('g'), dma_fence_put('f'), dma_fence_put('g')];
+  const after = (...lines: Block) => {
+    const { at, facts } = alone([begin, lines, end], two);
+    const count = (fence: string) => at.kernel.fence_refs[fence]?.count;
+    return { counts: [count('f'), count('g')], left: fenceRelease.leftovers?.(at.kernel), says: witnessed(facts) };
+  };
+  test('a fence gives back what it keeps when it goes, and not before', () => {
+    const { at } = alone([begin, dma_fence_signal('g'), dma_fence_put('g')], two);
+    expect(at.kernel.fence_refs['g']?.count).toBe(1);
+    expect(fenceRelease.leftovers?.(at.kernel)).toEqual([]);
+    expect(after()).toEqual({ counts: [0, 0], left: [], says: [] });
+  });
+  test('T-6: two that keep each other are left over when nobody else has them, unless one lets go', () => {
+    const left = ['nobody has f and g any more, and they keep each other'];
+    const says = ['g and f keep each other'];
+    expect(after(keep('g', 'f'))).toEqual({ counts: [1, 1], left, says });
+    expect(after(keep('g', 'f'), fence_let_go('f'))).toEqual({ counts: [0, 0], left: [], says });
+  });
+  test('T-6: they are not as long as somebody has one of them', () => {
+    expect(after(keep('g', 'f'), dma_fence_get('f'))).toMatchObject({ counts: [2, 1], left: [] });
   });
 });
 
