@@ -33,6 +33,7 @@ import { swapoutUnderPressure } from './swapout-under-pressure.ts';
 import { swSyncDebugfs } from './sw-sync-debugfs.ts';
 import { systemPlacementFenced } from './system-placement-fenced.ts';
 import { timeoutAndCollect } from './timeout-and-collect.ts';
+import { transitionBoundaryFence } from './transition-boundary-fence.ts';
 import { unloadWithBuffers } from './unload-with-buffers.ts';
 import { userFenceKeptApart } from './user-fence-kept-apart.ts';
 import { userQueueEviction } from './user-queue-eviction.ts';
@@ -57,6 +58,7 @@ export const designs: readonly Design[] = [
   nextSerial,
   timeoutAndCollect,
   userFenceKeptApart,
+  transitionBoundaryFence,
   userQueueEviction,
   systemPlacementFenced,
   limboToVram,

@@ -70,6 +70,7 @@ import { timerObject } from './timer.ts';
 import { userObject } from './user.ts';
 import { userFence } from './user-fence.ts';
 import { userQueue } from './user-queue.ts';
+import { userRing } from './user-ring.ts';
 import { version } from './version.ts';
 import { vm } from './vm.ts';
 import { pagePool } from './page-pool.ts';
@@ -165,6 +166,7 @@ export const objects: readonly KernelObject[] = [
   userObject,
   userFence,
   userQueue,
+  userRing,
   version,
   vm,
   pagePool,
@@ -259,6 +261,7 @@ export * from './user.ts';
 export { userptr_access, userptr_is_coherent, userptr_map, userptr_unmap } from './user-pages.ts';
 export * from './user-fence.ts';
 export * from './user-queue.ts';
+export * from './user-ring.ts';
 export * from './version.ts';
 export * from './vm.ts';
 export * from './page-pool.ts';

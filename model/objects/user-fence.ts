@@ -4,23 +4,31 @@
  *
  * Such a value may be late, or never come, or come too early from somebody who lies. A kernel task may look at it, and
  * may wait for it as long as it holds nothing and can be interrupted (T-14). It is nobody's promise: a wait for it names
- * no debtor, and no dma-fence may depend on it.
+ * no debtor, and no dma-fence may depend on it. Hardware that polls it has no such way out; whom it waits for can be said
+ * only where the design says that one thread alone writes it.
  */
 import {
   type Block,
   type KernelObject,
   type KernelState,
   type Thread,
+  type Wait,
   complain,
   instruction,
   returns,
 } from '../machine.ts';
-import { type Kept, int, table } from '../schema.ts';
+import { type Kept, fixedName, int, table } from '../schema.ts';
 import { might_sleep } from './context.ts';
 
 /** The largest value there is. */
 export const MOST_VALUE = 3;
-const fields = { user_fences: table({ value: int(MOST_VALUE) }) };
+const fields = {
+  user_fences: table({
+    value: int(MOST_VALUE),
+    /** The one thread, of a process or a queue, that ever writes it; empty when anybody may. */
+    written_by: fixedName('threads'),
+  }),
+};
 declare module '../machine.ts' {
   interface Slices extends Kept<typeof fields> {}
 }
@@ -28,6 +36,13 @@ type UserFenceRow = Kept<typeof fields>['user_fences'][string];
 const rowOf = (kernel: KernelState, memory: string): UserFenceRow => kernel.user_fences[memory] as UserFenceRow;
 const onMemory = ({ memory }: { memory: string }): [['user_fences', string]] => [['user_fences', memory]];
 
+/** Why hardware that polls for this value goes on polling, or nothing when it has been reached. */
+export function pollWait(kernel: KernelState, memory: string, value: number): Wait | undefined {
+  const { value: now, written_by } = rowOf(kernel, memory);
+  if (now >= value) return undefined;
+  const because = `${memory} has not reached ${value}, and ${written_by === '' ? 'nobody owes that' : `${written_by} has yet to write that`}`;
+  return { on: 'user fence', object: memory, owedBy: written_by === '' ? [] : [written_by], because };
+}
 /** Anybody: write this value. */
 export const write_user_fence = instruction(
   'write_user_fence',

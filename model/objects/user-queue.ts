@@ -19,18 +19,19 @@ import {
   complain,
   instruction,
   note,
+  pushCall,
   returns,
 } from '../machine.ts';
-import { type Kept, constant, fixedName, flag, int, maybe, name, table } from '../schema.ts';
+import { type Kept, constant, fixedName, flag, int, maybe, name, oneOf, table } from '../schema.ts';
 import { deviceTouches, translation } from './buffer.ts';
-import { might_sleep } from './context.ts';
+import { atomic_enter, atomic_exit, might_sleep } from './context.ts';
 import { engineShared } from './engine.ts';
 import { stoppedInVain } from './eviction.ts';
-import { forever } from './flow.ts';
+import { call, forever } from './flow.ts';
 import { answerWait, bufferFull, raiseFault } from './gpu-fault.ts';
 import { pendingFences } from './resv.ts';
 import { resvOf } from './ttm.ts';
-import { MOST_VALUE } from './user-fence.ts';
+import { MOST_VALUE, pollWait } from './user-fence.ts';
 
 /** The largest value of a ring pointer, which is what a user fence gets to see; the ring has one packet more. */
 const MOST_PACKETS = MOST_VALUE;
@@ -57,6 +58,13 @@ const fields = {
     rung: int(MOST_PACKETS),
     /** The user fence that gets the read pointer when a packet is done; the process writes it, too. */
     completes: fixedName('user_fences'),
+    /** Runs in interrupt context when a packet is done, with `queue`. */
+    irq: fixedName('routines'),
+    /** What has become of the signal at the end of the next packet: a process that has the ring mapped may overwrite it. */
+    packet: oneOf('whole', 'signals_nothing', 'signals_first'),
+    /** A packet polls this user fence before it begins, and begins when it has reached the value. */
+    polls: fixedName('user_fences'),
+    until: constant<number>(1),
     /** May what is on it never end? And does it? */
     may_run_forever: constant<boolean>(false),
     endless: flag,
@@ -80,7 +88,7 @@ declare module '../machine.ts' {
 }
 type QueueRow = Kept<typeof fields>['user_queues'][string];
 export const queueRow = (kernel: KernelState, queue: string): QueueRow => kernel.user_queues[queue] as QueueRow;
-const onQueue = ({ queue }: { queue: string }): [['user_queues', string]] => [['user_queues', queue]];
+export const onQueue = ({ queue }: { queue: string }): [['user_queues', string]] => [['user_queues', queue]];
 
 /** The buffers it may use in whose reservation its fence does not stand: memory management would not stop it (E1.9). */
 function unprotected(kernel: KernelState, queue: string): string[] {
@@ -136,7 +144,7 @@ export const reset_queue = instruction('reset_queue', (queue: string) => ({ queu
   run: (kernel, me, { queue }) => {
     takeOff(kernel, me, queue);
     const row = queueRow(kernel, queue);
-    Object.assign(row, { endless: false, rptr: row.rung });
+    Object.assign(row, { endless: false, rptr: row.rung, packet: 'whole' });
   },
 });
 
@@ -200,11 +208,13 @@ const willFault = (kernel: KernelState, queue: string): string | undefined => {
 };
 /** Why it could not do a turn of work now even if nobody asked it to stop. */
 function workWait(kernel: KernelState, queue: string): Wait | undefined {
-  const { ring_buffer, rptr, rung, fault_buffer } = queueRow(kernel, queue);
+  const { ring_buffer, rptr, rung, fault_buffer, busy, polls, until } = queueRow(kernel, queue);
   const answer = answerWait(kernel, queue);
   if (answer) return answer;
   if (ring_buffer && rptr === rung)
     return { on: 'user queue', object: queue, owedBy: [], because: `nobody rings for ${queue}`, idle: true };
+  const poll = busy || polls === '' ? undefined : pollWait(kernel, polls, until);
+  if (poll) return poll;
   return willFault(kernel, queue) === undefined ? undefined : bufferFull(kernel, fault_buffer);
 }
 /** A turn of the queue: work, a fault, or nothing to do. */
@@ -238,7 +248,9 @@ const turn = {
     }
     for (const each of row.uses) deviceTouches(kernel, me, each);
     if (outcome === 'never ends') row.endless = true;
-    row.busy = row.endless || !row.busy;
+    const begins = !row.busy;
+    row.busy = row.endless || begins;
+    if (begins && row.packet === 'signals_first') signalPacket(kernel, me, queue);
     if (!row.busy) finishUnit(kernel, me, queue);
   },
 };
@@ -250,10 +262,18 @@ function finishUnit(kernel: KernelState, me: string, queue: string): void {
   const row = queueRow(kernel, queue);
   note(kernel, me, { kind: 'progress', what: `${queue} finishes a unit of work` });
   if (!row.ring_buffer) return;
-  row.rptr = (row.rptr + 1) % (MOST_PACKETS + 1);
-  const memory = kernel.user_fences[row.completes];
-  if (memory) memory.value = row.rptr;
+  row.rptr = nextPacket(row.rptr);
+  if (row.packet === 'whole') signalPacket(kernel, me, queue);
+  row.packet = 'whole';
 }
+/** The packet that says that the one before it is done: the pointer goes to memory, and an interrupt to the driver. */
+function signalPacket(kernel: KernelState, me: string, queue: string): void {
+  const { completes, irq, packet, rptr } = queueRow(kernel, queue);
+  const memory = kernel.user_fences[completes];
+  if (memory) memory.value = packet === 'signals_first' ? nextPacket(rptr) : rptr;
+  if (irq !== '') pushCall(kernel, me, 'user_queue_irq', { routine: irq, queue });
+}
+export const nextPacket = (at: number): number => (at + 1) % (MOST_PACKETS + 1);
 
 /** A queue as a thread of hardware: it runs for ever, whenever it is mapped and has work. */
 export const user_queue = (
@@ -266,6 +286,9 @@ export const user_queue = (
       | 'fence'
       | 'ring_buffer'
       | 'completes'
+      | 'irq'
+      | 'polls'
+      | 'until'
       | 'may_run_forever'
       | 'preempted_by'
       | 'fault_buffer'
@@ -323,4 +346,11 @@ export const userQueue: KernelObject = {
     queue_may_run,
     firmware_preempts,
   ],
+  routines: {
+    user_queue_irq: [
+      atomic_enter('a queue interrupt'),
+      call('$routine', { queue: '$queue' }),
+      atomic_exit('a queue interrupt'),
+    ],
+  },
 };
