@@ -13,6 +13,7 @@ import { evictionFence } from './eviction-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { faultInBatch } from './fault-in-batch.ts';
+import { futureFence } from './future-fence.ts';
 import { foreignFenceUnwind } from './foreign-fence-unwind.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
 import { metaBufferRestart } from './meta-buffer-restart.ts';
@@ -41,7 +42,7 @@ import { userptrMnLock } from './userptr-mn-lock.ts';
 import { userptrRetry } from './userptr-retry.ts';
 import { vgemFence } from './vgem-fence.ts';
 
-/** In the order of the mails: the canaries, then 2020, 2021, 2021, 2019, 2016. */
+/** In the order of the mails: the canaries, then 2020, 2021, 2021, 2019, 2016; and the contract's own catalogue. */
 export const designs: readonly Design[] = [
   canaryAbba,
   canarySignalForgotten,
@@ -83,4 +84,5 @@ export const designs: readonly Design[] = [
   swSyncDebugfs,
   atomicCancel,
   foreignFenceUnwind,
+  futureFence,
 ];
