@@ -24,6 +24,7 @@ import { resetAndModeset } from './reset-and-modeset.ts';
 import { resetBigLock } from './reset-big-lock.ts';
 import { resetReallocates } from './reset-reallocates.ts';
 import { resourceNull } from './resource-null.ts';
+import { proxyFence } from './proxy-fence.ts';
 import { pinEverythingDriver } from './pin-everything-driver.ts';
 import { pinnedWorkingSet } from './pinned-working-set.ts';
 import { restoreWorker } from './restore-worker.ts';
@@ -85,4 +86,5 @@ export const designs: readonly Design[] = [
   atomicCancel,
   foreignFenceUnwind,
   futureFence,
+  proxyFence,
 ];
