@@ -6,7 +6,7 @@
  */
 import type { KernelState } from '../model/machine.ts';
 import { missing } from '../model/objects/fence-container.ts';
-import { isPromised } from './lasso.ts';
+import { isPromised } from '../model/objects/fence.ts';
 import type { Blame, Link, Opens, Property } from './property.ts';
 
 /** Follow the debts from the thread that owes the fence, until somebody is not waiting. */

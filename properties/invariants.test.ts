@@ -46,6 +46,7 @@ const objects = together(
       old: { context: 'ring', seqno: 1 },
       young: { context: 'ring', seqno: 2 },
       stub: dma_fence_stub,
+      lazy: { enable_signaling: 'ask_for_the_signal' },
     },
     locks: { lock: {} },
     resvs: { bo: {} },
@@ -56,7 +57,8 @@ const objects = together(
 );
 /** What the sweep finds, as 'property (kind)'. */
 function found(body: Block, threads: Kernel['threads'] = {}): string[] {
-  const booted = bootKernel({ objects, threads: { task: must(body), irq_work: irq_work(), ...threads } });
+  const routines = { ask_for_the_signal: [] };
+  const booted = bootKernel({ objects, routines, threads: { task: must(body), irq_work: irq_work(), ...threads } });
   const { findings, complete } = sweep(booted, properties);
   expect(complete).toBe(true);
   return findings.map(({ blame }) => `${blame.property} (${blame.kind})`).sort();
@@ -155,5 +157,13 @@ describe('the end', () => {
   test('I-16: at rest nobody holds a lock, and nothing is queued', () => {
     expect(found([mutex_lock('lock')])).toEqual(['api-contract (I-16)', 'no-leak (left over)']);
     expect(found([mutex_lock('lock'), mutex_unlock('lock')])).toEqual([]);
+  });
+  test('E1.3: a fence that signals only when it is asked is left over once somebody asked, and not before', () => {
+    const lazy = [dma_fence_init('lazy'), sync_file_install('lazy')];
+    expect(found(lazy)).toEqual([]);
+    expect(found([...lazy, dma_fence_enable_sw_signaling('lazy')])).toEqual([
+      'fence-signals (never signals)',
+      'no-leak (left over)',
+    ]);
   });
 });

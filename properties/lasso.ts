@@ -7,6 +7,7 @@
  */
 import { choicesOf, follow, identity, opens, parseWord } from '../model/case.ts';
 import type { Fact, KernelState, Machine, Open } from '../model/machine.ts';
+import { isPromised } from '../model/objects/fence.ts';
 import type { Circle } from './property.ts';
 
 export type Fairness =
@@ -25,16 +26,6 @@ export const underWay = (open: Open): boolean =>
 /** Does a step with these facts get something done for its thread? */
 export const getsSomethingDone = (facts: readonly Fact[]): boolean =>
   facts.some((fact) => fact.kind === 'progress' || (fact.kind === 'returned' && fact.to !== 'caller'));
-/**
- * Is this fence published, still pending, and asked for? One that begins to signal only when it is asked to, by
- * enable_signaling, owes nothing before: whoever waits for it asks (F-12, F-37, E1.3).
- */
-export const isPromised = (kernel: KernelState, fence: string): boolean => {
-  const { published, initialised, signaled, enable_signaling, enabled } = kernel.fences[
-    fence
-  ] as KernelState['fences'][string];
-  return published && initialised && !signaled && (enable_signaling === '' || enabled);
-};
 
 /** Follow the loop once from this state, on a copy; in patient time, unless timers may fire at any time. */
 export function fairness(machine: Machine, from: KernelState, loop: readonly string[], patient = true): Fairness {

@@ -18,8 +18,9 @@ import {
   resolved,
   standing,
 } from '../model/machine.ts';
+import { isPromised } from '../model/objects/fence.ts';
 import { judge } from '../properties/judge.ts';
-import { fairness, isPromised } from '../properties/lasso.ts';
+import { fairness } from '../properties/lasso.ts';
 import { stuck } from '../properties/no-deadlock.ts';
 import type { Blame, Evidence, Property } from '../properties/property.ts';
 import { signature } from '../properties/property.ts';

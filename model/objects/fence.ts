@@ -77,6 +77,15 @@ export const pending = (kernel: KernelState, fence: string): boolean => {
 export const unarmed = (kernel: KernelState, fence: string): boolean =>
   fenceRow(kernel, fence).enable_signaling !== '' && !fenceRow(kernel, fence).enabled;
 
+/**
+ * Is this fence published, still pending, and asked for? One that begins to signal only when it is asked to, by
+ * enable_signaling, owes nothing before: whoever waits for it asks (F-12, F-37, E1.3).
+ */
+export const isPromised = (kernel: KernelState, fence: string): boolean => {
+  const { published, initialised, signaled, enable_signaling, enabled } = fenceRow(kernel, fence);
+  return published && initialised && !signaled && (enable_signaling === '' || enabled);
+};
+
 /** The fence exists from here on: unsignalled, not armed, not published, and owed by the caller or `by` (F-3). */
 export const dma_fence_init = instruction('dma_fence_init', (fence: string, by: string = '$me') => ({ fence, by }), {
   text: ({ fence }) => `dma_fence_init(${fence})`,
@@ -211,6 +220,6 @@ export const fence: KernelObject = {
   ops: [dma_fence_init, promise_passes_to, sync_file_install, sync_file_get_fence],
   leftovers: (kernel) =>
     Object.keys(kernel.fences)
-      .filter((each) => fenceRow(kernel, each).published && pending(kernel, each))
+      .filter((each) => isPromised(kernel, each))
       .map((each) => `${each} never signalled`),
 };

@@ -8,7 +8,8 @@
  */
 import { parseWord, word } from '../../model/case.ts';
 import type { Fact, KernelState, Machine } from '../../model/machine.ts';
-import { fairness, getsSomethingDone, isPromised, underWay } from '../lasso.ts';
+import { isPromised } from '../../model/objects/fence.ts';
+import { fairness, getsSomethingDone, underWay } from '../lasso.ts';
 import type { Circle } from '../property.ts';
 import { type Claim, claimed, edgesOf, everyState, onCircles } from './constraints.ts';
 import type { Graph as AnyGraph } from './explore.ts';

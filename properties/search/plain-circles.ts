@@ -6,7 +6,8 @@
  */
 import { type Choice, choices, choicesOf, identity, opens } from '../../model/case.ts';
 import { type KernelState, type Machine, type Open, reduce } from '../../model/machine.ts';
-import { getsSomethingDone, isPromised, lineOf, underWay } from '../lasso.ts';
+import { isPromised } from '../../model/objects/fence.ts';
+import { getsSomethingDone, lineOf, underWay } from '../lasso.ts';
 import type { Constraint } from './streett.ts';
 
 export interface PlainEdge {
