@@ -11,6 +11,7 @@ import { evictWithTicket } from './evict-with-ticket.ts';
 import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
 import { evictionFence } from './eviction-fence.ts';
 import { evictionFenceInSyncSlots } from './eviction-fence-in-sync-slots.ts';
+import { gpuFutex } from './gpu-futex.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { faultInBatch } from './fault-in-batch.ts';
 import { futureFence } from './future-fence.ts';
@@ -87,4 +88,5 @@ export const designs: readonly Design[] = [
   foreignFenceUnwind,
   futureFence,
   proxyFence,
+  gpuFutex,
 ];

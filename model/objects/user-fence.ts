@@ -84,12 +84,12 @@ const might_wait_for_user = instruction('might_wait_for_user', (memory: string) 
 });
 const wait_for_user = instruction(
   'wait_for_user',
-  (memory: string, value: number, timeout?: 'HZ') => ({ memory, value, timeout }),
+  (memory: string, value: number, timeout?: 'HZ', worker?: true) => ({ memory, value, timeout, worker }),
   {
-    text: ({ memory, value }) => `wait_event_interruptible(*${memory} >= ${value})`,
+    text: ({ memory, value, worker }) => `wait_event${worker ? '' : '_interruptible'}(*${memory} >= ${value})`,
     touches: onMemory,
     strong: true, // a value that comes again and again is seen in the end
-    waits: (kernel, _me, { memory, value, timeout }) =>
+    waits: (kernel, _me, { memory, value, timeout, worker }) =>
       rowOf(kernel, memory).value >= value
         ? undefined
         : {
@@ -97,7 +97,7 @@ const wait_for_user = instruction(
             object: memory,
             owedBy: [],
             because: `${memory} has not reached ${value}, and nobody owes that`,
-            interruptible: 'interrupted',
+            ...(worker ? {} : { interruptible: 'interrupted' }),
             ...(timeout === undefined ? {} : { bounded: 'times out' }),
           },
     run: (kernel, me, _operands, outcome) =>
@@ -108,6 +108,11 @@ const wait_for_user = instruction(
 export const wait_user_fence = (memory: string, value: number, timeout?: 'HZ'): Block => [
   might_wait_for_user(memory),
   wait_for_user(memory, value, timeout),
+];
+/** The same in a kernel worker, whom no signal reaches: ret '0', or '-ETIME' when a timeout was given. */
+export const wait_user_fence_in_worker = (memory: string, value: number, timeout?: 'HZ'): Block => [
+  might_wait_for_user(memory),
+  wait_for_user(memory, value, timeout, true),
 ];
 
 export const userFence: KernelObject = {
