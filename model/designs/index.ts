@@ -29,6 +29,7 @@ import { proxyFence } from './proxy-fence.ts';
 import { pinEverythingDriver } from './pin-everything-driver.ts';
 import { pinnedWorkingSet } from './pinned-working-set.ts';
 import { restoreWorker } from './restore-worker.ts';
+import { splitSwapPlacement } from './split-swap-placement.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { swapNotifyLateError } from './swap-notify-late-error.ts';
@@ -69,6 +70,7 @@ export const designs: readonly Design[] = [
   asyncUnbind,
   swapNotifyLateError,
   resourceNull,
+  splitSwapPlacement,
   evictWithTicket,
   unloadWithBuffers,
   swapoutUnderPressure,

@@ -6,7 +6,7 @@ import { type KernelObject, type KernelState, instruction, note, returns } from 
 import { freePages, freshContents, populate } from './buffer-pages.ts';
 import { absentReason, boRow, busyWith, memoryOf, onBo, onDevice, redirect, tagOf } from './buffer.ts';
 import { installResource } from './ttm-resource.ts';
-import { type Place, inconsistent, isTtm, ttmRow, usesTt } from './ttm.ts';
+import { type Place, inconsistent, isTtm, ttmRow, ttmsOwn, usesTt } from './ttm.ts';
 
 /** The buffer is somewhere else from here on; a busy buffer does not become TTM's to swap (B18.6). */
 function place(kernel: KernelState, me: string, bo: string, to: Place): void {
@@ -14,8 +14,9 @@ function place(kernel: KernelState, me: string, bo: string, to: Place): void {
   const busy = busyWith(kernel, bo);
   // Fences from before it was gutted stand for the memory that its ghost has.
   const gutted = isTtm(kernel, bo) && row.place === null;
-  if (to === 'SYSTEM' && row.place !== 'SYSTEM' && !gutted && !row.busy_in_system && busy.length > 0)
-    inconsistent(kernel, me, bo, 'B18.6', `${me} moves ${bo} to SYSTEM before ${busy.join(' and ')} signalled`);
+  const enters = to === ttmsOwn(kernel, bo) && row.place !== to;
+  if (enters && !gutted && !row.busy_in_system && busy.length > 0)
+    inconsistent(kernel, me, bo, 'B18.6', `${me} moves ${bo} to ${to} before ${busy.join(' and ')} signalled`);
   note(kernel, me, { kind: 'moved', bo, from: row.place ?? 'NULL', to });
   const was = onDevice(kernel, bo);
   if (was && usesTt(kernel, bo, to)) {

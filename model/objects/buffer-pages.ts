@@ -10,7 +10,7 @@ import {
 } from '../machine.ts';
 import { boRow, busyWith, onBo, onDevice, redirect } from './buffer.ts';
 import { poolAlloc, poolFree } from './page-pool.ts';
-import { inconsistent, isTtm, placeIn, ttPages, ttmRow, usesTt } from './ttm.ts';
+import { inconsistent, isTtm, placeIn, ttPages, ttmRow, ttmsOwn, usesTt } from './ttm.ts';
 
 /** New pages are cleared, or hold what another process left in them (B4.2). */
 export const freshContents = (kernel: KernelState, bo: string): string =>
@@ -86,7 +86,7 @@ export const ttm_tt_unpopulate = instruction('ttm_tt_unpopulate', (bo: string) =
 /** Copy the pages to swap; they are still there, and written to if somebody does not know (B3.5, B12.4). */
 function copyToSwap(kernel: KernelState, me: string, bo: string): void {
   const row = boRow(kernel, bo);
-  if (row.place !== 'SYSTEM')
+  if (row.place !== ttmsOwn(kernel, bo))
     inconsistent(kernel, me, bo, 'B12.3', `${bo} is swapped out although it is in ${row.place ?? 'no place'}`);
   if (row.mapped !== null)
     inconsistent(kernel, me, bo, 'B18.6', `${me} swaps ${bo} out while the device still maps its pages`);

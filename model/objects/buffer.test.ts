@@ -186,7 +186,7 @@ describe('rules of TTM', () => {
 
 describe('boot', () => {
   test('an unknown place lists the places', () => {
-    expect(() => on([], { place: 'GTT' })).toThrow(/bos\.bo\.place: "GTT" is none of: SYSTEM, TT, VRAM, PRIV/);
+    expect(() => on([], { place: 'GTT' })).toThrow(/bos\.bo\.place: "GTT" is none of: SWAP, SYSTEM, TT, VRAM, PRIV/);
   });
   test('an unknown buffer lists the buffers', () => {
     expect(() => on([cpu_read('bo1')])).toThrow(/unknown bos "bo1"; there are: bo/);

@@ -12,7 +12,7 @@
 import { type KernelObject, type KernelState, instruction, note, returns } from '../machine.ts';
 import { type Kept, constant, fixedName, maybe, oneOf, table, whole } from '../schema.ts';
 import { pendingFences } from './resv.ts';
-import { PLACES, inconsistent, resvOf, ttmRow, usesTt } from './ttm.ts';
+import { PLACES, inconsistent, resvOf, ttmRow, ttmsOwn, usesTt } from './ttm.ts';
 
 /** The memory that an entry of the device's page tables leads to: 'freed' once it was taken away behind the device's back,
  * 'old' while the buffer is on its way out of it and jobs from before may still use it (B11.1). */
@@ -146,13 +146,13 @@ export function deviceTouches(kernel: KernelState, me: string, bo: string): bool
   if (entry) entry.leads_to ??= boRow(kernel, bo).mapped;
   const stale = staleReason(kernel, bo);
   note(kernel, me, { kind: 'accesses', bo, by: me, stale });
-  if (place === 'SYSTEM' && !busy_in_system)
+  if (place === ttmsOwn(kernel, bo) && !busy_in_system)
     inconsistent(
       kernel,
       me,
       bo,
       'B18.1',
-      `${me} uses ${bo} while it is in SYSTEM, where TTM may take its pages at any time`,
+      `${me} uses ${bo} while it is in ${place}, where TTM may take its pages at any time`,
     );
   return stale === null;
 }

@@ -14,7 +14,7 @@ import { ttm_bo_wait_ctx } from './ttm-reserve.ts';
 import { ttm_resource_free } from './ttm-resource.ts';
 import { resv_of } from './ttm-space.ts';
 import { ERRORS, ttm_tt_destroy } from './ttm-tt.ts';
-import { type Asked, type Place, PLACES, inconsistent, placeIn, usesTt } from './ttm.ts';
+import { type Asked, type Place, PLACES, inconsistent, placeIn, ttmsOwn, usesTt } from './ttm.ts';
 
 /**
  * What the destination needs of the tt: ret 'nothing', 'tt' or 'pages'. `zero`: new pages are cleared, for the old
@@ -34,7 +34,7 @@ const move_needs = instruction('ttm_move_needs', (bo: string, mem: Asked) => ({ 
       from: from ?? 'NULL',
       zero: from === null || usesTt(kernel, bo, from) ? 'yes' : 'no',
     });
-    returns(kernel, me, !usesTt(kernel, bo, to) ? 'nothing' : to === 'SYSTEM' ? 'tt' : 'pages');
+    returns(kernel, me, !usesTt(kernel, bo, to) ? 'nothing' : to === ttmsOwn(kernel, bo) ? 'tt' : 'pages');
   },
 });
 /** Did the driver do what it said (B7.4)? ret stays, but for what cannot be believed. */

@@ -4,6 +4,7 @@ import type { Block, Fact } from '../machine.ts';
 import { misuses } from '../stage.ts';
 import { type Setup, inconsistencies, ttmAlone } from '../ttm-stage.ts';
 import {
+  type Place,
   cpu_read,
   device_map,
   device_read,
@@ -17,9 +18,11 @@ import {
   recount,
   return_,
   set,
+  ttm_bo_move_null,
   ttm_bo_populate,
   ttm_bo_reserve,
   ttm_bo_unreserve,
+  ttm_bo_validate,
   ttm_device_swapout,
   ttm_global_swapout,
   ttm_tt_unpopulate,
@@ -162,6 +165,46 @@ describe('how', () => {
   test('B12.4: or it takes the pages itself, and nothing is copied', () => {
     const { ret, tt } = run(ttm_device_swapout('bdev'), notified([ttm_tt_unpopulate('$bo')]));
     expect([ret, tt()]).toEqual(['0', 'limbo']);
+  });
+  test('where SWAP is split from SYSTEM, the driver is asked for a move first, and may refuse it', () => {
+    const split = (body: Block): Setup => ({
+      bos: { bo: populated },
+      managers: { SWAP: {} },
+      devices: { bdev: { move: 'move' } },
+      routines: { move: body },
+    });
+    const lets_go = run(
+      [device_map('bo'), ttm_device_swapout('bdev')],
+      split([device_unmap('$bo'), ttm_bo_move_null('$bo', '$new_mem' as Place), return_('0')]),
+    );
+    expect([lets_go.rules, lets_go.tt(), lets_go.at.kernel.bos['bo']?.place, lets_go.left]).toEqual([
+      [],
+      'swapped',
+      'SWAP',
+      [],
+    ]);
+    const refuses = run([device_map('bo'), ttm_device_swapout('bdev'), device_read('bo')], split([return_('-EBUSY')]));
+    expect([refuses.rules, refuses.tt(), reads(refuses.facts), refuses.left]).toEqual([
+      [],
+      'populated',
+      ['red/red'],
+      [],
+    ]);
+  });
+  test('and a buffer that comes to SYSTEM has its pages: those from SWAP with their contents', () => {
+    const managers = { SWAP: {} };
+    const move: Block = [ttm_bo_move_null('$bo', '$new_mem' as Place), return_('0')];
+    const validated: Block = [
+      dma_resv_lock('bo'),
+      ttm_bo_validate('bo', ['SYSTEM']),
+      cpu_read('bo'),
+      dma_resv_unlock('bo'),
+    ];
+    const driven = { devices: { bdev: { move: 'move' } }, routines: { move } };
+    const back = run(validated, { bos: { bo: { ...populated, place: 'SWAP', tt: 'swapped' } }, managers, ...driven });
+    expect([back.rules, back.tt(), reads(back.facts), back.left]).toEqual([[], 'populated', ['red/red'], []]);
+    expect(run(validated, { bos: { bo: {} }, managers, ...driven }).tt()).toBe('populated');
+    expect(run(validated, { bos: { bo: {} }, ...driven }).tt()).toBe('limbo');
   });
   test('B10.5: a driver that wants a hop on the way to swap is mistaken', () => {
     const setup: Setup = {

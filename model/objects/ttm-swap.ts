@@ -19,17 +19,17 @@ import { I_MMAP, might_sleep, probe } from './context.ts';
 import { call, goto, if_ret, if_var, label, return_, set } from './flow.ts';
 import { mutex_lock, mutex_unlock } from './lock.ts';
 import { dma_resv_unlock } from './resv.ts';
-import { PLACES, deviceOf, managerName, ttPages, ttmRow } from './ttm.ts';
+import { PLACES, type Place, deviceOf, managerName, ttPages, ttmRow, ttmsOwn } from './ttm.ts';
 import { multihop } from './ttm-bo-move.ts';
 import { lru_cursor_fini, lru_cursor_next } from './ttm-evict.ts';
-import { ttm_hook } from './ttm-hooks.ts';
+import { setVars, ttm_hook } from './ttm-hooks.ts';
 import { cleanup_memtype_use, ttm_bo_put } from './ttm-release.ts';
 import { ttm_bo_wait_ctx } from './ttm-reserve.ts';
 import { onTtmBo } from './ttm-lru.ts';
 import { ttm_resource_alloc, ttm_resource_free } from './ttm-resource.ts';
 import { type Ctx, ERRORS, ttm_tt_swap_finish } from './ttm-tt.ts';
 
-/** What is to be done with it: ret '-EBUSY' for nothing, 'deleted', 'elsewhere', or 'here' in SYSTEM (B12.3). */
+/** What is to be done with it: ret '-EBUSY' for nothing, 'deleted', 'elsewhere', or 'here' in `own`, which is SYSTEM (B12.3). */
 const swap_wanted = instruction('ttm_bo_swap_wanted', (bo: string) => ({ bo }), {
   text: ({ bo }) => `ttm_tt_is_populated(${bo}->ttm)`,
   local: true,
@@ -38,7 +38,9 @@ const swap_wanted = instruction('ttm_bo_swap_wanted', (bo: string) => ({ bo }), 
     const { pin_count, type, deleted } = ttmRow(kernel, bo);
     const { tt, place } = boRow(kernel, bo);
     if (pin_count > 0 || type === 'sg' || tt !== 'populated') return returns(kernel, me, '-EBUSY');
-    returns(kernel, me, deleted ? 'deleted' : place === 'SYSTEM' ? 'here' : 'elsewhere');
+    const own = ttmsOwn(kernel, bo);
+    setVars(kernel, me, { own });
+    returns(kernel, me, deleted ? 'deleted' : place === own ? 'here' : 'elsewhere');
   },
 });
 export const unmap_virtual = instruction('ttm_bo_unmap_virtual', (bo: string) => ({ bo }), {
@@ -59,7 +61,7 @@ const pages_left = instruction('ttm_tt_pages', (bo: string) => ({ bo }), {
     returns(kernel, me, boRow(kernel, bo).tt === 'populated' ? String(ttPages(kernel, bo)) : '0'),
 });
 const hop_refused = instruction('ttm_swap_hop_refused', (bo: string) => ({ bo }), {
-  text: ({ bo }) => `WARN(${bo} needs a hop to SYSTEM)`,
+  text: ({ bo }) => `WARN(${bo} needs a hop)`,
   local: true,
   touches: onTtmBo,
   run: (kernel, me, { bo }) => {
@@ -180,11 +182,11 @@ export const ttmSwap: KernelObject = {
         return_('$pages'),
       ]),
       if_ret('elsewhere', [
-        ttm_resource_alloc('$bo', 'SYSTEM'),
+        ttm_resource_alloc('$bo', '$own' as Place),
         if_ret('0', [], [return_('-EBUSY')]),
-        call('ttm_bo_handle_move_mem', { bo: '$bo', mem: 'SYSTEM', evict: 'yes', ctx: '$ctx' }),
+        call('ttm_bo_handle_move_mem', { bo: '$bo', mem: '$own', evict: 'yes', ctx: '$ctx' }),
         if_ret(PLACES.map(multihop), [hop_refused('$bo')]),
-        if_ret('0', [], [set('error', 'ret'), ttm_resource_free('$bo', 'SYSTEM'), return_('$error')]),
+        if_ret('0', [], [set('error', 'ret'), ttm_resource_free('$bo', '$own' as Place), return_('$error')]),
       ]),
       ttm_bo_wait_ctx('$bo', '$ctx'),
       if_ret('0', [], [return_('ret')]),

@@ -9,8 +9,11 @@ import type { KernelObject, KernelState } from '../machine.ts';
 import { note } from '../machine.ts';
 import { type Kept, type Kind, constant, fixedName, flag, int, maybe, name, oneOf, table, whole } from '../schema.ts';
 
-export const PLACES = ['SYSTEM', 'TT', 'VRAM', 'PRIV', 'PRIV1', 'PRIV2'] as const;
-/** Where a buffer may be put; PRIV and beyond mean whatever the driver says (B5.1..B5.6). */
+export const PLACES = ['SWAP', 'SYSTEM', 'TT', 'VRAM', 'PRIV', 'PRIV1', 'PRIV2'] as const;
+/**
+ * Where a buffer may be put; PRIV and beyond mean whatever the driver says (B5.1..B5.6). No kernel has SWAP: it was
+ * proposed in 2021, and a machine has it where it declares a manager of that name (`ttmsOwn`).
+ */
 export type Place = (typeof PLACES)[number];
 
 const WORDS = ['DESIRED', 'FALLBACK', 'TEMPORARY', 'CONTIGUOUS', 'TOPDOWN'] as const;
@@ -164,6 +167,10 @@ export const resvOf = (kernel: KernelState, bo: string): string => {
 /** Do the contents of a buffer in this place live in the pages of its tt? */
 export const usesTt = (kernel: KernelState, bo: string, place: Place): boolean =>
   (kernel.ttm_bos[bo] && managerOf(kernel, bo, place)?.use_tt) ?? place !== 'VRAM';
+
+/** The place whose buffers TTM swaps out as it likes (B18.1): SYSTEM, or SWAP where that was split from it. */
+export const ttmsOwn = (kernel: KernelState, bo: string): Place =>
+  kernel.ttm_bos[bo] && managerOf(kernel, bo, 'SWAP') ? 'SWAP' : 'SYSTEM';
 
 /** Placement, resource, tt state and accounting do not fit together: a fact that ttm-state judges. */
 export const inconsistent = (kernel: KernelState, me: string, bo: string, rule: string, what: string): void =>
