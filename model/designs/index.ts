@@ -43,6 +43,7 @@ import { userFenceKeptApart } from './user-fence-kept-apart.ts';
 import { userQueueEviction } from './user-queue-eviction.ts';
 import { userptrMnLock } from './userptr-mn-lock.ts';
 import { userptrRetry } from './userptr-retry.ts';
+import { vmBindLockOrder } from './vm-bind-lock-order.ts';
 import { vgemFence } from './vgem-fence.ts';
 
 /** In the order of the mails: the canaries, then 2020, 2021, 2021, 2019, 2016; and the contract's own catalogue. */
@@ -91,4 +92,5 @@ export const designs: readonly Design[] = [
   futureFence,
   proxyFence,
   gpuFutex,
+  vmBindLockOrder,
 ];
