@@ -63,7 +63,7 @@ describe('a table holds what a plain set holds, and says the same of every key',
       );
     });
 
-  test('while it doubles, again and again, within its room and beyond it', () => {
+  test('while it grows, again and again, within its room and beyond it', () => {
     for (const table of [new FingerprintTable(), new ShortKeys(0, 6), new ShortKeys(0, 0)]) {
       const plain = new Set<string>();
       const before = table.bytes;
