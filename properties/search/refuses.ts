@@ -1,6 +1,7 @@
 /**
- * Which ways to search do not go together: a verdict on fair circles needs every state, every edge and every order of
- * steps, and whatever leaves some out can hide a circle, make one up, or change who is treated fairly on it.
+ * Which ways to search do not go together: a verdict on fair circles needs every state and every edge of them, and
+ * whatever leaves some out can hide a circle, make one up, or change who is treated fairly on it. Persistent sets and merged
+ * steps leave none of those out where circles are asked for: reductions/provisos.ts.
  *
  * An unsound combination is refused by name; it is never quietly left out, and never answered.
  */
@@ -20,10 +21,8 @@ export interface Combination {
   readonly exhausted?: boolean;
 }
 
-const HIDES: Readonly<Record<Reduction, string>> = {
+const HIDES: Readonly<Partial<Record<Reduction, string>>> = {
   'sleep sets': 'they leave out edges, and a circle may need just those',
-  'persistent sets': 'they put steps off, and a thread that is put off all the way round looks treated unfairly',
-  'merged steps': 'states on the way are not kept, and with them where a thread is enabled',
   symmetry: 'a circle of classes may swap the threads each time round, so that nobody is passed over',
   'seqno shifting': 'a circle of classes may never come back to the same numbers',
 };
@@ -35,7 +34,7 @@ export function refuses({ circles, storage, edges, reductions, exhausted }: Comb
     return 'no fair circles with bitstate: a state that is taken for seen is never expanded, and its circles are lost';
   if (storage === 'fingerprints')
     return 'no fair circles with fingerprints only: two states with one fingerprint close a circle that is none';
-  const [reduction] = reductions;
+  const reduction = reductions.find((each) => HIDES[each] !== undefined);
   if (reduction !== undefined) return `no fair circles with ${reduction}: ${HIDES[reduction]}`;
   if (!edges) return 'no fair circles without edges: the search did not keep where steps lead';
   if (exhausted === false)

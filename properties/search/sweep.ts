@@ -30,8 +30,8 @@ export interface SweepOptions {
   readonly verifyEvery?: number;
   /**
    * Search fewer states with the same verdicts (reductions/reduced.ts): all reductions, or those listed. Counterexamples
-   * are then not the shortest, and a system that can go round for ever is searched in full after all when fair circles
-   * are asked for, as it is when members that looked interchangeable are found not to be.
+   * are then not the shortest. Interchangeable members are told apart after all when fair circles are asked for and the
+   * system can go round for ever, as they are when they only looked interchangeable.
    */
   readonly reduce?: boolean | Reductions;
   /** Search with another memory, with limits, from a checkpoint: see storage/breadth.ts. Not together with `reduce`. */
@@ -109,18 +109,22 @@ export function sweep(booted: Booted, props: readonly Property[], options: Sweep
   });
   const exploring = !reduce && !found;
   const full = exploring ? breadthFirst(learned, from, { ...visitors, mode: 'full', edges: circles }) : found;
-  const graph = full?.graph;
   const search = full
     ? { ...full, cyclic: false }
-    : reducedSearch(learned, from, reductions, { ...visitors, judge: observer.judges });
+    : reducedSearch(learned, from, reductions, { ...visitors, judge: observer.judges, circles });
+  const graph = search?.graph;
   if (!search) return sweep(booted, props, { ...options, reduce: { ...reductions, symmetry: false } });
   observer.conclude();
 
-  const mayHide = (circles && search.cyclic) || [...doubts].some((doubt) => !findings.has(doubt));
-  if (!full && search.exhausted && mayHide) return sweep(booted, props, { ...options, reduce: false });
+  const hidesCircles = circles && search.cyclic && !graph;
+  const hidesDebts = [...doubts].some((doubt) => !findings.has(doubt));
+  if (!full && search.exhausted && (hidesCircles || hidesDebts)) {
+    const plainer = reductions.symmetry && !hidesDebts && { ...reductions, symmetry: false };
+    return sweep(booted, props, { ...options, reduce: plainer });
+  }
   const refused = graph
     ? refuses({ circles, storage: 'full', edges: circles, reductions: [], exhausted: graph.exhausted })
-    : undefined; // without the full graph there was no circle to look at
+    : undefined; // without a graph there was no circle to look at
   if (graph && circles && !refused)
     for (const { circle, stem, loop } of fairCircles(machine, graph, patient))
       for (const property of props) observer.find(property.circle?.(circle), () => stem, loop);
@@ -153,11 +157,12 @@ function reducedSearch(
   from: Uint16Array,
   { partialOrder, merge, sleep, symmetry, shift }: Required<Reductions>,
   visitors: Omit<ReducedOptions<Fact, KernelState>, 'clusters' | 'merges' | 'debts'>,
-): Reduced | undefined {
+): Reduced<KernelState, Fact> | undefined {
   const alike = symmetry ? interchangeable(learned, from) : undefined;
   try {
     return reduced<KernelState, Fact>(learned, from, {
       ...visitors,
+      circles: visitors.circles === true && !alike && !shift,
       clusters: partialOrder,
       merges: merge,
       sleeps: sleep,

@@ -4,7 +4,7 @@
  * A state is asked for by its canonical form, but what is kept besides is the state itself, and the search goes on from
  * there: so every schedule is one that the system really takes. Without forms the two are the same.
  */
-import { StateStore } from '../store.ts';
+import { StateStore, type States } from '../store.ts';
 import type { Packing } from '../packed.ts';
 
 /** The canonical form of a state; the answer is valid until the next call. */
@@ -35,6 +35,10 @@ export class Kept {
   }
   get bytes(): number {
     return this.forms.bytes + this.originals.byteLength;
+  }
+  /** The forms of the states, by number; where there are none, the states themselves. */
+  get states(): States {
+    return this.forms;
   }
   /** All states, one after another. */
   get words(): Uint16Array {

@@ -11,8 +11,8 @@
  * - every way of every leaf is taken, with the same facts and the same judgements of them, and every leaf is met: so
  *   are all witnesses. A step that changes what is said of another depends on it (judgements.ts);
  * - every circle of debts is seen, in a state that differs at most in what processes outside of the circle do;
- * - there is an endless path if and only if the full graph has one. Fair circles are not kept: whoever looks for them
- *   may use this search only when it is not `cyclic`.
+ * - there is an endless path if and only if the full graph has one. Fair circles are kept only where they are asked for,
+ *   by another condition on who is put off (provisos.ts), and not among what stands for other states.
  *
  * With sleep sets a step that was followed from a state sleeps in what follows from there by other steps, as long as it
  * commutes with all of them: it leads where it led, in another order. A state that is come to again with fewer asleep is
@@ -36,6 +36,7 @@
  * cluster. So the step leaves it alone, and the leaf is as near as before after it, and never met there either.
  */
 import { word } from '../../../model/case.ts';
+import type { Graph } from '../explore.ts';
 import { type Learned, type Turn, type Way, apply } from '../learned.ts';
 import { enlarged } from '../store.ts';
 import { Clusters } from './cluster.ts';
@@ -43,6 +44,8 @@ import { Equivariance } from './equivariance.ts';
 import { type Judge, Judgements } from './judgements.ts';
 import { type FormOf, Kept } from './kept.ts';
 import { Knowledge } from './knowledge.ts';
+import { Links } from './links.ts';
+import { FULLY, PARTLY, type Proviso, STEPWISE, keepsFairCircles, mayBeLeft } from './provisos.ts';
 import type { Shifts } from './shift.ts';
 import { NotInterchangeable, type Renaming, type Symmetries, inverse } from './symmetry.ts';
 
@@ -72,6 +75,11 @@ export interface ReducedOptions<F, S extends object = object> {
   readonly shifts?: Shifts<S, F>;
   /** Circles of debts are looked for: see every one of them. */
   readonly debts: boolean;
+  /**
+   * Fair circles will be looked for: keep every one of them, with all of its edges (provisos.ts). Not together with
+   * symmetries and shifts: a circle of what stands for others need not be one of states.
+   */
+  readonly circles?: boolean;
   /** Told before the first state of every round: forget what was seen in the round before. */
   readonly begins?: (schedule: (state: number) => string[]) => void;
   /** Look at a state, kept or not, and at what every process can do in it. */
@@ -81,10 +89,10 @@ export interface ReducedOptions<F, S extends object = object> {
   /** Whoever has something to say of steps with facts: every answer is to come up. */
   readonly judge?: Judge<F>;
   readonly progress?: (states: number, expanded: number, depth: number) => void;
-  /** Nobody may be put off for ever; off only where a test shows that it is needed. */
-  readonly proviso?: boolean;
+  /** Nobody may be put off for ever; another one, or none, only where a test shows that it is needed. */
+  readonly proviso?: typeof keepsFairCircles | undefined;
 }
-export interface Reduced {
+export interface Reduced<S extends object = object, F = unknown> {
   /** States kept in the last round. */
   readonly states: number;
   /** Of these, how many were expanded: all, unless a limit ended the search. */
@@ -101,6 +109,8 @@ export interface Reduced {
   readonly rounds: number;
   readonly bytes: number;
   schedule(state: number): string[];
+  /** Where circles were asked for: the states and edges among which all fair ones are. */
+  readonly graph?: Graph<S, F>;
 }
 
 /** Steps of a straight road after which a state is kept all the same: the road may be a circle. */
@@ -118,13 +128,15 @@ export function reduced<S extends object, F>(
   learned: Learned<S, F>,
   from: Uint16Array,
   options: ReducedOptions<F, S>,
-): Reduced {
+): Reduced<S, F> {
   const knowledge = new Knowledge<S, F>(learned, options.patient);
   const judgements = options.judge && new Judgements(learned, options.judge);
   const orbits = options.symmetries && orbitsOf(options.symmetries, from);
   const version = (): number => knowledge.version + (judgements?.version ?? 0);
   if (options.shifts && (options.clusters || options.merges || options.sleeps || options.symmetries))
     throw new Error('numbers are shifted only where nothing else is left out');
+  if (options.circles && (options.shifts || options.symmetries))
+    throw new Error('circles of what stands for other states are not kept');
   let sleeps = options.sleeps === true && learned.threads.length <= MOST_SLEEPERS;
   for (let rounds = 1, limit = FIRST_ROUND; ; rounds += 1) {
     const before = version();
@@ -155,6 +167,7 @@ export function reduced<S extends object, F>(
       rounds,
       bytes,
       schedule: (state) => round.schedule(state),
+      ...(options.circles && exhausted ? { graph: round.graph() } : {}),
     };
   }
 }
@@ -200,20 +213,18 @@ class Round<S extends object, F> {
   private parents: Int32Array = new Int32Array(1024);
   private ways: Int32Array = new Int32Array(1024);
   private depths: Int32Array = new Int32Array(1024);
-  // By state kept: its number among those looked at, its first edge, and whether it was expanded in full.
+  // By state kept: its number among those looked at, and how it was expanded.
   private numbers: Int32Array = new Int32Array(1024);
-  private edges: Int32Array = new Int32Array(1024);
-  private complete: Int32Array = new Int32Array(1024);
+  private standing: Int32Array = new Int32Array(1024);
   /** By state kept: who sleeps in it, as a set of bits. */
   private sleepers: Int32Array = new Int32Array(1024);
   /** States that were expanded while somebody slept in them who is to be followed after all. */
   private readonly woken: number[] = [];
   /** The cluster that a state was found to have before it was kept. */
   private readonly planned: (readonly number[] | undefined)[] = [];
-  // Edges, each with the next of the same state.
-  private next: Int32Array = new Int32Array(1024);
-  private to: Int32Array = new Int32Array(1024);
-  private edgeCount = 0;
+  private readonly links = new Links();
+  /** Who was passed over on the road that was gone last, as a set of bits. */
+  private passed = NOBODY;
   /** The last state that was expanded. */
   private last = NONE;
 
@@ -242,7 +253,7 @@ class Round<S extends object, F> {
     return this.store.count;
   }
   get bytes(): number {
-    return this.store.bytes + 12 * this.parents.length + 16 * this.numbers.length + 8 * this.next.length;
+    return this.store.bytes + 12 * this.parents.length + 12 * this.numbers.length + this.links.bytes;
   }
 
   /** @param shown the number of a state that was looked at, as it was shown: which image of it included */
@@ -283,11 +294,48 @@ class Round<S extends object, F> {
         this.expand(again, false);
         continue;
       }
-      const putOff = this.putOff();
+      const { cyclic, fully, stepwise } = this.putOff();
+      this.cyclic = cyclic;
       // Where nothing goes round nobody is put off for ever; and if something does, the search is made without sleep.
-      if (putOff.length === 0 || this.options.proviso === false || this.options.sleeps) return true;
-      for (const state of putOff) this.expandFully(state);
+      if (fully.length + stepwise.length === 0 || this.options.sleeps) return true;
+      for (const state of fully) this.expandFully(state, FULLY);
+      for (const state of stepwise) this.expandFully(state, STEPWISE);
     }
+  }
+  private putOff(): Proviso {
+    const { links, store, standing, options } = this;
+    const proviso = options.proviso ?? (options.circles ? keepsFairCircles : mayBeLeft);
+    return proviso(links.all(store.count), standing, (states, processes) => this.openForTheSame(states, processes));
+  }
+  /** Those of these processes, a set of bits, that are open for the very same in all of these states. */
+  private openForTheSame(states: Int32Array, processes: number): number {
+    const { learned, store } = this;
+    const { width } = learned.packing;
+    const turnAt = (state: number, thread: number): number => learned.turn(thread, store.words, state * width).id;
+    let same = NOBODY;
+    for (let thread = 0; processes >>> thread !== 0 && thread < MOST_SLEEPERS; thread += 1) {
+      if (((processes >>> thread) & 1) === 0) continue;
+      const turn = turnAt(states[0] as number, thread);
+      if (states.every((state) => turnAt(state, thread) === turn)) same |= 1 << thread;
+    }
+    return same;
+  }
+
+  /** The states, with the edges of those that were expanded in full, one step an edge. */
+  graph(): Graph<S, F> {
+    const { links, store, standing, learned, expanded, transitions, depth, resting } = this;
+    const { first, to, ways } = links.all(store.count, (state) => standing[state] === STEPWISE);
+    const way: Way<F>[] = [];
+    const numbers = new Map<number, number>();
+    const wayOf = ways.map((id) => {
+      const known = numbers.get(id) ?? way.push(learned.way(id)) - 1;
+      numbers.set(id, known);
+      return known;
+    });
+    const schedule = (state: number): string[] => this.schedule((this.numbers[state] as number) * this.images);
+    const { states } = store;
+    const more = { expanded, transitions, depth, resting, exhausted: true };
+    return { learned, store: states, first, to, way, wayOf, schedule, ...more };
   }
 
   /** A number for a state that is looked at. */
@@ -309,12 +357,11 @@ class Round<S extends object, F> {
   private keep(state: number, number: number, cluster: readonly number[] | undefined, sleepers: number): void {
     if (state >= this.numbers.length) {
       this.numbers = enlarged(this.numbers);
-      this.edges = enlarged(this.edges);
-      this.complete = enlarged(this.complete);
+      this.standing = enlarged(this.standing);
       this.sleepers = enlarged(this.sleepers);
     }
     this.numbers[state] = number;
-    this.edges[state] = NONE;
+    this.standing[state] = PARTLY;
     this.sleepers[state] = sleepers;
     this.planned[state] = cluster;
   }
@@ -380,12 +427,13 @@ class Round<S extends object, F> {
     const planned = this.planned[state];
     this.planned[state] = undefined;
     const cluster = planned ?? (owed ? this.clusterOf(turns, words, at) : undefined);
-    if (!cluster) this.complete[state] = 1;
+    if (!cluster) this.standing[state] = FULLY;
     this.follow(state, number, turns, cluster ?? [...turns.keys()], owed);
   }
-  private expandFully(state: number): void {
+  private expandFully(state: number, standing: typeof FULLY | typeof STEPWISE): void {
     const turns = this.turnsOf(this.store.words, state * this.learned.packing.width);
-    this.complete[state] = 1;
+    this.standing[state] = standing;
+    if (standing === STEPWISE) this.links.forget(state);
     const owed = turns.some((turn) => turn.owed);
     this.follow(state, this.numbers[state] as number, turns, [...turns.keys()], owed);
   }
@@ -401,6 +449,7 @@ class Round<S extends object, F> {
       (thread) => ((asleep >> thread) & 1) === 0 && this.allowed(turns[thread] as Turn<F>, owed),
     );
     const sleeps = this.options.sleeps === true && owed;
+    const rides = this.options.merges && this.standing[state] !== STEPWISE;
     const { packing } = this.learned;
     const { width } = packing;
     const at = state * width;
@@ -412,8 +461,9 @@ class Round<S extends object, F> {
       for (const way of turn.ways) {
         if (this.options.patient && owed && way.nature === 'time') continue;
         for (let slot = 0; slot < width; slot += 1) this.candidate[slot] = this.store.words[at + slot] as number;
-        const next = this.take(number, turn, way, high, low, still);
-        if (next !== NONE) this.link(state, next);
+        this.passed = this.passedOver(turns, thread, turns);
+        const next = this.take(number, turns, way, high, low, still, rides);
+        if (next !== NONE) this.links.add(state, next, way.id, this.passed);
       }
       if (sleeps) asleep |= 1 << thread;
     }
@@ -434,11 +484,21 @@ class Round<S extends object, F> {
 
   /**
    * Take a step from the state in `candidate`, and go on while there is one step to follow.
+   * @param turns what every process can do there
+   * @param rides keep no state from which one step is followed
    * @returns the state kept, or NONE when all that could be followed at the end sleeps
    */
-  private take(from: number, turn: Turn<F>, way: Way<F>, high: number, low: number, sleepers: number): number {
+  private take(
+    from: number,
+    turns: readonly Turn<F>[],
+    way: Way<F>,
+    high: number,
+    low: number,
+    sleepers: number,
+    rides: boolean,
+  ): number {
     let number = from;
-    let lastTurn = turn;
+    let lastTurn = turns[way.threadAt] as Turn<F>;
     let last = way;
     let highs = high;
     let lows = low;
@@ -451,12 +511,13 @@ class Round<S extends object, F> {
       this.transitions += 1;
       this.showStep(lastTurn, last, number, came);
       const before = this.store.count;
-      const planned = this.options.merges && length < LONGEST_ROAD ? this.plan(highs, lows, asleep) : undefined;
+      const planned = rides && length < LONGEST_ROAD ? this.plan(highs, lows, asleep) : undefined;
       if (planned?.only === 'nobody' || (planned?.only && this.allowed(planned.only, true) === 1)) {
         number = this.look(number, last.id);
         this.show(number, planned.turns, this.candidate, 0, false);
         if (planned.only === 'nobody') return NONE;
         asleep = this.stillAsleep(asleep, planned.only, planned.turns);
+        this.passed &= this.passedOver(planned.turns, planned.only.threadAt, turns);
         lastTurn = planned.only;
         last = this.onlyWay(planned.only);
         continue;
@@ -466,6 +527,16 @@ class Round<S extends object, F> {
       else this.wake(next, this.asleepThere(next, asleep));
       return next;
     }
+  }
+  /** Who is owed a turn, is open for the same as before, and is not the one who takes a step, as a set of bits. */
+  private passedOver(turns: readonly Turn<F>[], mover: number, before: readonly Turn<F>[]): number {
+    if (!this.options.circles) return NOBODY;
+    let passed = NOBODY;
+    for (let thread = 0; thread < turns.length && thread < MOST_SLEEPERS; thread += 1) {
+      const turn = turns[thread] as Turn<F>;
+      if (turn.owed && thread !== mover && turn.id === (before[thread] as Turn<F>).id) passed |= 1 << thread;
+    }
+    return passed;
   }
   /** Who of those asleep in `candidate` they are in the state of its orbit that was kept. */
   private asleepThere(state: number, asleep: number): number {
@@ -527,76 +598,6 @@ class Round<S extends object, F> {
   }
   private onlyWay(turn: Turn<F>): Way<F> {
     return turn.ways.find(({ nature }) => !this.options.patient || nature !== 'time') as Way<F>;
-  }
-
-  private link(from: number, to: number): void {
-    if (this.edgeCount >= this.to.length) {
-      this.to = enlarged(this.to);
-      this.next = enlarged(this.next);
-    }
-    this.to[this.edgeCount] = to;
-    this.next[this.edgeCount] = this.edges[from] as number;
-    this.edges[from] = this.edgeCount;
-    this.edgeCount += 1;
-  }
-
-  /**
-   * One state of every strongly connected component that cannot be left and in which none is expanded in full: there
-   * somebody is put off for ever (Valmari's condition against ignoring). Notes on the way whether there is a circle.
-   */
-  private putOff(): number[] {
-    const { count } = this.store;
-    const index = new Int32Array(count);
-    const lowest = new Int32Array(count);
-    const onStack = new Uint8Array(count);
-    const leaves = new Uint8Array(count); // can the component of this state be left?
-    const at = Int32Array.from({ length: count }, (_, state) => this.edges[state] as number);
-    const stack: number[] = [];
-    const calls: number[] = [];
-    const found: number[] = [];
-    let order = 1;
-    const enter = (state: number): void => {
-      index[state] = lowest[state] = order++;
-      onStack[state] = 1;
-      stack.push(state);
-      calls.push(state);
-    };
-    this.cyclic = false;
-    for (let root = 0; root < count; root += 1) {
-      if (index[root] !== 0) continue;
-      enter(root);
-      while (calls.length > 0) {
-        const state = calls.at(-1) as number;
-        const edge = at[state] as number;
-        if (edge !== NONE) {
-          at[state] = this.next[edge] as number;
-          const target = this.to[edge] as number;
-          if (target === state) this.cyclic = true;
-          if (index[target] === 0) enter(target);
-          else if (onStack[target]) lowest[state] = Math.min(lowest[state] as number, index[target] as number);
-          else leaves[state] = 1;
-          continue;
-        }
-        calls.pop();
-        const parent = calls.at(-1);
-        const closes = lowest[state] === index[state];
-        if (parent !== undefined) {
-          lowest[parent] = Math.min(lowest[parent] as number, lowest[state] as number);
-          if (closes || leaves[state]) leaves[parent] = 1;
-        }
-        if (!closes) continue;
-        const component: number[] = [];
-        for (let member = NONE; member !== state; ) {
-          member = stack.pop() as number;
-          onStack[member] = 0;
-          component.push(member);
-        }
-        if (component.length > 1) this.cyclic = true;
-        const left = component.some((member) => leaves[member] === 1);
-        if (!left && component.every((member) => this.complete[member] === 0)) found.push(Math.min(...component));
-      }
-    }
-    return found;
   }
 }
 
