@@ -1,9 +1,10 @@
-/** What `check --estimate` and `check --schedules` say of a setting: texts for people, and lines for machines. */
+/** What `check --estimate`, `--cost` and `--schedules` say of a setting, to people. */
 import { showKnobs } from '../model/design.ts';
 import type { Estimate } from '../properties/search/stateless/estimate-schedules.ts';
 import { grouped } from '../reports/row.ts';
 import type { Setting } from './designs.ts';
 import { lineOf } from './retell.ts';
+import type { CostDone } from './tasks/cost.ts';
 import type { EstimateDone } from './tasks/estimate.ts';
 import type { SchedulesDone } from './tasks/schedules.ts';
 import type { Terminal } from './terminal.ts';
@@ -25,6 +26,20 @@ export function estimateText(setting: Setting, { states, schedules }: EstimateDo
     `  states: ${between(states)}  ${paint('dim', states.how)}`,
     `  schedules: ${between(schedules)} sorts, ${rough(schedules.searchSteps)} steps to search them  ${paint('dim', schedules.how)}`,
   ].join('\n');
+}
+
+/** No number is JSON for what never ends. */
+export const endless = (most: number): number | 'no end' => (Number.isFinite(most) ? most : 'no end');
+export function costText(setting: Setting, { costs }: CostDone, terminal: Look): string {
+  const { paint } = terminal.look;
+  const all = costs
+    ?.filter(({ most }) => most > 0)
+    .map(({ name, most }) => `${name} ${paint('heading', String(endless(most)))}`);
+  const text =
+    all === undefined
+      ? paint('bad', 'too many states to say; see --max-states')
+      : all.join(', ') || 'nothing that is counted';
+  return `${nameOf(setting, terminal)}: ${all === undefined || all.length === 0 ? '' : 'at most '}${text}`;
 }
 
 export function schedulesText(setting: Setting, done: SchedulesDone, terminal: Look): string {

@@ -19,6 +19,7 @@ export interface SearchOptions {
   readonly audit: boolean;
   readonly spin?: true | string;
   readonly estimate: boolean;
+  readonly cost: boolean;
   readonly schedules: boolean;
 }
 
@@ -87,6 +88,9 @@ export function addSearchOptions(command: Command): Command {
       new Option('--estimate', 'only say how many states and schedules there are to search, about').default(false),
     )
     .addOption(
+      new Option('--cost', 'only say what each setting costs at most: pages, moves, processes stopped').default(false),
+    )
+    .addOption(
       new Option('--schedules', 'search schedules instead of states: no memory, workloads that end').default(false),
     );
 }
@@ -96,7 +100,7 @@ export function refuseCombinations(
   options: SearchOptions,
   { settings, saves, verifies }: { readonly settings: number; readonly saves: boolean; readonly verifies: boolean },
 ): void {
-  const { storage, order, memory, reduce, checkpoint, audit, spin, estimate, schedules } = options;
+  const { storage, order, memory, reduce, checkpoint, audit, spin, estimate, cost, schedules } = options;
   const plain = storage === 'full' && order === 'breadth';
   const no = (what: string, because: string): never => {
     throw refusal(`${what}: ${because}`);
@@ -131,5 +135,9 @@ export function refuseCombinations(
       estimate ? '--estimate' : '--schedules',
       'it does not search states, so how they are searched is not to be chosen',
     );
+  if (cost && (!plain || reduce !== false || audit || spin !== undefined || checkpoint !== undefined || saves))
+    no('--cost', 'it judges nothing, and takes every state in full');
+  if (cost && (estimate || schedules))
+    no('--cost', `it says something else than ${estimate ? '--estimate' : '--schedules'}`);
   if (estimate && schedules) no('--estimate', 'it speaks of states and of schedules already; leave out --schedules');
 }

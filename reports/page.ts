@@ -3,13 +3,14 @@
  *
  * `<!-- claim: design knob=value: fence-signals, not no-deadlock -->` holds a claim against the entries of every setting
  * that fits, and says whether it is borne out; `nothing` is the claim that nothing is found. `<!-- matrix: designs -->` is
- * a table, proposal by property. What is filled in ends at `<!-- end -->`. So a page cannot say what the tool did not find.
+ * a table, proposal by property; `<!-- cost: design -->` says what each setting costs at most. What is filled in ends at `<!-- end -->`. So a page cannot say what the tool did not find.
  */
 import type { Entry } from '../corpus/entry.ts';
-import { type Design, type Knobs, PROPERTIES, type PropertyName, settings, showKnobs } from '../model/design.ts';
+import { type Design, type Knobs, PROPERTIES, type PropertyName, boot, settings, showKnobs } from '../model/design.ts';
+import { type Cost, costs } from '../properties/search/cost.ts';
 import { grouped } from './row.ts';
 
-const SLOT = /^<!-- (claim|matrix): (.*?) -->\n(?:(?:(?!<!-- (?:claim|matrix): )[\s\S])*?<!-- end -->\n)?/gm;
+const SLOT = /^<!-- (claim|matrix|cost): (.*?) -->\n(?:(?:(?!<!-- (?:claim|matrix|cost): )[\s\S])*?<!-- end -->\n)?/gm;
 
 /** What the corpus holds of one setting. */
 interface Found {
@@ -24,7 +25,12 @@ interface Found {
  */
 export function fillPage(page: string, designs: readonly Design[], entries: readonly Entry[]): string {
   return page.replace(SLOT, (_all, kind: string, what: string) => {
-    const body = kind === 'claim' ? claim(what, designs, entries) : matrix(what, designs, entries);
+    const body =
+      kind === 'claim'
+        ? claim(what, designs, entries)
+        : kind === 'matrix'
+          ? matrix(what, designs, entries)
+          : costTable(designOf(what, designs));
     return `<!-- ${kind}: ${what} -->\n${body}\n<!-- end -->\n`;
   });
 }
@@ -89,6 +95,27 @@ function matrix(text: string, designs: readonly Design[], entries: readonly Entr
     `| proposal | setting | ${COLUMNS.map((property) => `\`${property}\``).join(' | ')} | in a word |`,
     `| --- | --- |${COLUMNS.map(() => ' :-: |').join('')} --- |`,
     ...rows,
+  ].join('\n');
+}
+
+const MOST_STATES = 100_000;
+function costTable(design: Design): string {
+  const rows = settings(design).map((knobs) => {
+    const all = costs(boot(design, knobs), { maxStates: MOST_STATES, patient: true });
+    if (!all) throw new Error(`${design.name} ${showKnobs(knobs)} has too many states to say what it costs`);
+    return { knobs, all };
+  });
+  const counted = (rows[0]?.all ?? []).filter((_, at) => rows.some(({ all }) => (all[at]?.most ?? 0) > 0));
+  const cell = (all: readonly Cost[], wanted: string): string => {
+    const most = all.find(({ name }) => name === wanted)?.most ?? 0;
+    return Number.isFinite(most) ? String(most) : 'no end';
+  };
+  return [
+    `| \`${design.name}\`, at most | ${counted.map(({ name }) => name).join(' | ')} |`,
+    `| --- |${counted.map(() => ' ---: |').join('')}`,
+    ...rows.map(
+      ({ knobs, all }) => `| \`${showKnobs(knobs)}\` | ${counted.map(({ name }) => cell(all, name)).join(' | ')} |`,
+    ),
   ].join('\n');
 }
 

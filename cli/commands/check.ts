@@ -16,7 +16,7 @@ import type { Row } from '../../reports/row.ts';
 import { type Checked, held, jsonOf, rowFor, textOf } from '../checked.ts';
 import { type Setting, bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
 import { asTyped, defaultOut } from '../files.ts';
-import { estimateText, schedulesText } from '../foreseen.ts';
+import { costText, endless, estimateText, schedulesText } from '../foreseen.ts';
 import { Far } from '../far.ts';
 import { InOrder } from '../in-order.ts';
 import { hearInterrupts } from '../interrupt.ts';
@@ -153,7 +153,7 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   try {
     const inOrder = new InOrder();
     await pool.each(settings.entries(), async ([at, setting]) => {
-      const came = await (options.estimate ? estimateOne : options.schedules ? scheduleOne : checkOne)(setting, run);
+      const came = await oneOf(options)(setting, run);
       finished += 1;
       if (came.odd) odd += 1;
       inOrder.say(at, () => (table && came.row ? rows.push(came.row) : terminal.say(came.text)));
@@ -169,10 +169,13 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const done = { settings: settings.length, odd };
   if (table) terminal.say(table.render(rows, terminal.look).trimEnd());
   else if (options.json) terminal.say(JSON.stringify({ event: 'done', ...done }));
-  else if (settings.length > 1 && !options.estimate)
+  else if (settings.length > 1 && !options.estimate && !options.cost)
     terminal.say(`${settings.length} settings, ${settings.length - odd} as they should be, ${odd} not`);
   return odd > 0 ? 1 : 0;
 }
+
+const oneOf = ({ estimate, cost, schedules }: Options): ((setting: Setting, run: Run) => Promise<Came>) =>
+  estimate ? estimateOne : cost ? costOne : schedules ? scheduleOne : checkOne;
 
 async function checkOne(setting: Setting, run: Run): Promise<Came> {
   const { options, pool, properties, terminal, alone } = run;
@@ -224,6 +227,27 @@ async function estimateOne(setting: Setting, { options, pool, properties, termin
     ? JSON.stringify({ event: 'estimate', design, knobs, ...done })
     : estimateText(setting, done, terminal);
   return { odd: false, text };
+}
+
+async function costOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {
+  const done = await pool.run<'cost'>({
+    kind: 'cost',
+    setting,
+    properties: properties.map(({ name }) => name),
+    counters: pool.counters,
+    maxStates: options.maxStates,
+    patient: options.timers === 'patient',
+  });
+  const { design, knobs } = setting;
+  const text = options.json
+    ? JSON.stringify({
+        event: 'cost',
+        design,
+        knobs,
+        costs: done.costs?.map(({ name, most }) => ({ name, most: endless(most) })),
+      })
+    : costText(setting, done, terminal);
+  return { odd: done.costs === undefined, text };
 }
 
 async function scheduleOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {

@@ -9,6 +9,7 @@ import { type Status, statusOf } from '../../corpus/status.ts';
 import type { Audit } from '../../properties/search/audit.ts';
 import { chooseProperties, chosenBy } from '../designs.ts';
 import { type AuditTask, auditing } from './audit.ts';
+import { type CostDone, type CostTask, costing } from './cost.ts';
 import { type EstimateDone, type EstimateTask, estimating } from './estimate.ts';
 import { type FuzzDone, type FuzzTask, fuzzing } from './fuzz.ts';
 import { type SchedulesDone, type SchedulesTask, scheduling } from './schedules.ts';
@@ -22,13 +23,23 @@ export interface StatusTask {
   readonly from?: string;
 }
 
-export type Task = FuzzTask | SweepTask | AuditTask | SpinTask | EstimateTask | SchedulesTask | ShrinkTask | StatusTask;
+export type Task =
+  | FuzzTask
+  | SweepTask
+  | AuditTask
+  | CostTask
+  | SpinTask
+  | EstimateTask
+  | SchedulesTask
+  | ShrinkTask
+  | StatusTask;
 
 export interface Results {
   readonly fuzz: FuzzDone;
   readonly sweep: SweepDone;
   readonly audit: Audit;
   readonly spin: SpinDone;
+  readonly cost: CostDone;
   readonly estimate: EstimateDone;
   readonly schedules: SchedulesDone;
   readonly shrink: ShrinkDone;
@@ -46,6 +57,8 @@ export async function work(task: Task): Promise<Results[Task['kind']]> {
       return auditing(task);
     case 'spin':
       return spinning(task);
+    case 'cost':
+      return costing(task);
     case 'estimate':
       return estimating(task);
     case 'schedules':
