@@ -15,7 +15,7 @@ const summary = ({ states, transitions, depth, findings, witnesses }: Swept): un
   states,
   transitions,
   depth,
-  findings.map(({ blame, schedule }) => [signature(blame), schedule.length]).sort(),
+  findings.map(({ blame, schedule }) => `${signature(blame)} in ${schedule.length}`).sort(),
   witnesses.size,
 ];
 const found = ({ findings }: Swept): string[] => [...new Set(findings.map(({ blame }) => blame.property))].sort();
