@@ -16,6 +16,7 @@ import { limboToVram } from './limbo-to-vram.ts';
 import { faultInBatch } from './fault-in-batch.ts';
 import { futureFence } from './future-fence.ts';
 import { foreignFenceUnwind } from './foreign-fence-unwind.ts';
+import { longRunningWithFence } from './long-running-with-fence.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
 import { metaBufferRestart } from './meta-buffer-restart.ts';
 import { moveKnowsThreeStates } from './move-knows-three-states.ts';
@@ -93,4 +94,5 @@ export const designs: readonly Design[] = [
   proxyFence,
   gpuFutex,
   vmBindLockOrder,
+  longRunningWithFence,
 ];

@@ -16,8 +16,10 @@ import {
   reset_hardware,
   reset_ring,
   ring,
+  ring_is_stuck,
   witness,
   work_a_while,
+  write_user_fence,
 } from './index.ts';
 
 const STEP = work_a_while('works');
@@ -72,6 +74,45 @@ describe('a ring', () => {
       wait: { owedBy: [], because: 'gpu hangs in one' },
       outcomes: [],
     });
+  });
+  test('X-4: a batch that waits for a value spins until somebody has written it, and nobody owes that', () => {
+    const at = stage({
+      objects: { fences: { f: {} }, user_fences: { flag: {} } },
+      routines: SIGNAL,
+      threads: {
+        task: must([
+          dma_fence_init('f'),
+          emit('gpu', 'batch', 'f', 'irq', {}, ['flag', 2]),
+          ring_is_stuck('gpu'),
+          write_user_fence('flag', 1),
+          ring_is_stuck('gpu'),
+          write_user_fence('flag', 2),
+          ring_is_stuck('gpu'),
+        ]),
+        gpu: ring({ reset_by: 'task' }),
+      },
+    });
+    at.plays('task', 'task', 'task');
+    expect(at.open('gpu')).toMatchObject({
+      kind: 'blocked',
+      wait: {
+        owedBy: ['task'],
+        because: 'batch spins on gpu until flag reaches 2, which nobody owes, and task resets it',
+      },
+    });
+    expect(at.ret('task')).toBe('1');
+    at.plays('task', 'task');
+    expect([at.ret('task'), at.open('gpu').kind]).toEqual(['1', 'blocked']);
+    at.plays('task', 'task');
+    expect([at.ret('task'), at.open('gpu').kind]).toEqual(['0', 'ready']);
+    expect(witnessed(at.runs('gpu'))).toEqual(['batch']);
+  });
+  test('HC-5: from outside a ring that hangs looks the same, and one without jobs does not', () => {
+    const at = gpu(true, [ring_is_stuck('gpu'), reset_ring('gpu'), ring_is_stuck('gpu')]);
+    at.plays('task', 'task', 'task', 'task', 'gpu/hangs', 'task');
+    expect(at.ret('task')).toBe('1');
+    at.plays('task', 'task');
+    expect(at.ret('task')).toBe('0');
   });
   test('HC-3: the reset names the job that hung, empties the ring, and the ring can run again', () => {
     const at = gpu(true, [reset_ring('gpu'), STEP, emit('gpu', 'again', 'g', 'irq')]);

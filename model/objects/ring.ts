@@ -2,6 +2,9 @@
  * A hardware ring: jobs complete in the order they were emitted, or the ring hangs and completes nothing until it is
  * reset (C3.12, HC-1..HC-5). Hardware is fair: a ring that does not hang makes progress.
  *
+ * A batch may also wait for a value in memory, as for another batch of its program (MI_SEMAPHORE_WAIT, WAIT_REG_MEM; X-4):
+ * its ring spins, and nobody owes the value. From outside that looks like a hang.
+ *
  * What looks like a hang may only be slow: with `late_completion` beside it, a ring that hangs may go on by itself at any
  * time, or never, whatever was decided about its jobs meanwhile (HC-5, D1.5). A ring with a fault handler may run into a fault that
  * nobody repairs: it stops like one that hangs, and says so by an interrupt (E7.7).
@@ -10,10 +13,12 @@ import {
   type KernelObject,
   type KernelState,
   type ThreadSpec,
+  type Wait,
   complain,
   instruction,
   note,
   pushCall,
+  returns,
 } from '../machine.ts';
 import { type Kept, constant, fixedName, flag, table, whole } from '../schema.ts';
 import { engineShared, occupiedBy } from './engine.ts';
@@ -27,7 +32,10 @@ export interface RingJob {
   /** Runs on completion, in interrupt context, with these variables, $job and $fence. */
   readonly irq: string;
   readonly vars: Readonly<Record<string, string>>;
+  /** It does not end before somebody has written this value to this user fence. */
+  readonly until?: Until;
 }
+type Until = readonly [memory: string, value: number];
 const fields = {
   rings: table({
     /** May a job on it run for ever? */
@@ -56,44 +64,67 @@ type RingRow = Kept<typeof fields>['rings'][string];
 export const ringRow = (kernel: KernelState, ring: string): RingRow => kernel.rings[ring] as RingRow;
 const onRing = ({ ring }: { ring: string }): [['rings', string]] => [['rings', ring]];
 
-/** Write the job to the ring: from here the ring owes `fence`. */
+/** Write the job to the ring: from here the ring owes `fence`, however long the job waits for `until`. */
 export const emit = instruction(
   'emit',
-  (ring: string, job: string, fence: string, irq: string, vars: Record<string, string> = {}) => ({
+  (ring: string, job: string, fence: string, irq: string, vars: Record<string, string> = {}, until?: Until) => ({
     ring,
     job,
     fence,
     irq,
     vars,
+    ...(until ? { until } : {}),
   }),
   {
-    text: ({ ring, job }) => `emit(${ring}, ${job})`,
-    touches: ({ ring, fence, irq }) => [
+    text: ({ ring, job, until }) => `emit(${ring}, ${job}${until ? `, until *${until[0]} >= ${until[1]}` : ''})`,
+    touches: ({ ring, fence, irq, until }) => [
       ['rings', ring],
       ['fences', fence],
       ...(irq === '' ? [] : [['routines', irq] as const]),
+      ...(until ? [['user_fences', until[0]] as const] : []),
     ],
-    run: (kernel, me, { ring, job, fence, irq, vars }) => {
+    run: (kernel, me, { ring, job, fence, irq, vars, until }) => {
       if (ringRow(kernel, ring).parked) complain(kernel, me, 'HC-3', `${me} gives ${job} to ${ring} during its reset`);
-      ringRow(kernel, ring).jobs = [...ringRow(kernel, ring).jobs, { job, fence, irq, vars }];
+      ringRow(kernel, ring).jobs = [
+        ...ringRow(kernel, ring).jobs,
+        { job, fence, irq, vars, ...(until ? { until } : {}) },
+      ];
       passPromise(kernel, fence, ring);
       if (ringRow(kernel, ring).engine !== '') engineShared(kernel, me, ringRow(kernel, ring).engine);
     },
   },
 );
 
+/** Why the ring does not get on with its first job; whoever resets it owes it a way out, if anybody does. */
+function ringWait(kernel: KernelState, ring: string): Wait | undefined {
+  const { hung, jobs, engine, reset_by } = ringRow(kernel, ring);
+  const [first] = jobs;
+  if (!first) return { on: 'ring', object: ring, owedBy: [], because: `${ring} has no jobs`, idle: true };
+  const stands = (because: string): Wait =>
+    reset_by === ''
+      ? { on: 'ring', object: ring, owedBy: [], because }
+      : { on: 'ring', object: ring, owedBy: [reset_by], because: `${because}, and ${reset_by} resets it` };
+  if (hung) return stands(`${ring} hangs in ${first.job}`);
+  const [memory, value] = first.until ?? ['', 0];
+  if ((kernel.user_fences[memory]?.value ?? 0) < value)
+    return stands(`${first.job} spins on ${ring} until ${memory} reaches ${value}, which nobody owes`);
+  const queue = occupiedBy(kernel, engine);
+  if (queue === undefined) return undefined;
+  return { on: 'engine', object: engine, owedBy: [queue], because: `${queue} stands in a fault on ${engine}` };
+}
+/** What a hang check sees: ret '1' when the ring has a job and does not move, be it a hang or a wait (T-3, HC-5). */
+export const ring_is_stuck = instruction('ring_is_stuck', (ring: string) => ({ ring }), {
+  text: ({ ring }) => `the head of ${ring} has not moved`,
+  touches: onRing,
+  run: (kernel, me, { ring }) => {
+    const wait = ringWait(kernel, ring);
+    returns(kernel, me, wait !== undefined && !wait.idle ? '1' : '0');
+  },
+});
+
 const run_job = instruction('ring_run', (ring: string) => ({ ring }), {
   text: ({ ring }) => `${ring} runs`,
-  waits: (kernel, _me, { ring }) => {
-    const { hung, jobs, engine, reset_by } = ringRow(kernel, ring);
-    const because = `${ring} hangs in ${jobs[0]?.job}`;
-    if (jobs.length === 0) return { on: 'ring', object: ring, owedBy: [], because: `${ring} has no jobs`, idle: true };
-    if (hung && reset_by === '') return { on: 'ring', object: ring, owedBy: [], because };
-    if (hung) return { on: 'ring', object: ring, owedBy: [reset_by], because: `${because}, and ${reset_by} resets it` };
-    const queue = occupiedBy(kernel, engine);
-    if (queue === undefined) return undefined;
-    return { on: 'engine', object: engine, owedBy: [queue], because: `${queue} stands in a fault on ${engine}` };
-  },
+  waits: (kernel, _me, { ring }) => ringWait(kernel, ring),
   outcomes: (kernel, _me, { ring }) => {
     const { may_hang, fault } = ringRow(kernel, ring);
     return ['completes', ...(may_hang ? ['hangs'] : []), ...(fault === '' ? [] : ['faults'])];
@@ -177,7 +208,7 @@ export const ring_by_hand = (): ThreadSpec => ({ ...ring(), kind: 'user', begins
 
 export const ringObject: KernelObject = {
   schema: fields,
-  ops: [emit, run_job, reset_ring, skip_job, ring_goes_on],
+  ops: [emit, ring_is_stuck, run_job, reset_ring, skip_job, ring_goes_on],
   leftovers: (kernel) =>
     Object.entries(kernel.rings).flatMap(([each, { jobs }]) =>
       jobs.filter(({ fence }) => pending(kernel, fence)).map(({ job }) => `${job} is still on ${each}`),
