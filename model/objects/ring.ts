@@ -105,9 +105,11 @@ function ringWait(kernel: KernelState, ring: string): Wait | undefined {
       ? { on: 'ring', object: ring, owedBy: [], because }
       : { on: 'ring', object: ring, owedBy: [reset_by], because: `${because}, and ${reset_by} resets it` };
   if (hung) return stands(`${ring} hangs in ${first.job}`);
-  const [memory, value] = first.until ?? ['', 0];
-  if ((kernel.user_fences[memory]?.value ?? 0) < value)
-    return stands(`${first.job} spins on ${ring} until ${memory} reaches ${value}, which nobody owes`);
+  if (first.until) {
+    const [memory, value] = first.until;
+    if ((kernel.user_fences[memory]?.value ?? 0) < value)
+      return stands(`${first.job} spins on ${ring} until ${memory} reaches ${value}, which nobody owes`);
+  }
   const queue = occupiedBy(kernel, engine);
   if (queue === undefined) return undefined;
   return { on: 'engine', object: engine, owedBy: [queue], because: `${queue} stands in a fault on ${engine}` };
