@@ -15,6 +15,7 @@ import { gpuFutex } from './gpu-futex.ts';
 import { limboToVram } from './limbo-to-vram.ts';
 import { faultInBatch } from './fault-in-batch.ts';
 import { futureFence } from './future-fence.ts';
+import { faultAndFenceGroups } from './fault-and-fence-groups.ts';
 import { foreignFenceUnwind } from './foreign-fence-unwind.ts';
 import { longRunningWithFence } from './long-running-with-fence.ts';
 import { mempoolHeldByUsers } from './mempool-held-by-users.ts';
@@ -95,4 +96,5 @@ export const designs: readonly Design[] = [
   gpuFutex,
   vmBindLockOrder,
   longRunningWithFence,
+  faultAndFenceGroups,
 ];
