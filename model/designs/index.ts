@@ -6,6 +6,7 @@ import { canaryAbba } from './canary-abba.ts';
 import { canarySignalForgotten } from './canary-signal-forgotten.ts';
 import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
+import { dmaBufStaticImporter } from './dma-buf-static-importer.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictWithTicket } from './evict-with-ticket.ts';
 import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
@@ -97,4 +98,5 @@ export const designs: readonly Design[] = [
   vmBindLockOrder,
   longRunningWithFence,
   faultAndFenceGroups,
+  dmaBufStaticImporter,
 ];

@@ -20,6 +20,7 @@ import {
   isPinnedBy,
   of_attachment,
   onAttachment,
+  onBuf,
   passOn,
 } from './dma-buf.ts';
 import { call, if_ret, if_var, return_, set } from './flow.ts';
@@ -60,6 +61,15 @@ const pin_counts = instruction('dma_buf_pin_counts', (attach: string) => ({ atta
 });
 /** Keep it where it is, for long-term use such as scan-out: dynamic importers only, reservation held (B-10). */
 export const dma_buf_pin = (attach: string): Block => [call('dma_buf_pin', { attach })];
+/** Has anybody pinned it, or mapped it for a device that cannot follow? ret '1' or '0': then it stays where it is (B-12). */
+export const dma_buf_is_pinned = instruction('dma_buf_is_pinned', (buf: string) => ({ buf }), {
+  text: ({ buf }) => `${buf}->pin_count > 0`,
+  touches: onBuf,
+  run: (kernel, me, { buf }) => {
+    convention(kernel, me, buf, 'a look at the pins', 'B-12', 'held');
+    returns(kernel, me, bufRow(kernel, buf).pins > 0 ? '1' : '0');
+  },
+});
 const unpin_checks = instruction('dma_buf_unpin', (attach: string) => ({ attach }), {
   text: ({ attach }) => `dma_buf_unpin(${attach})`,
   touches: onAttachment,
@@ -162,7 +172,18 @@ const underResv = (body: Block): Block => [
 ];
 
 export const dmaBufMap: KernelObject = {
-  ops: [pin_checks, pin_counts, unpin_checks, map_checks, map_pinned, mapped, unpinned, map_kind, unmap_checks],
+  ops: [
+    pin_checks,
+    pin_counts,
+    dma_buf_is_pinned,
+    unpin_checks,
+    map_checks,
+    map_pinned,
+    mapped,
+    unpinned,
+    map_kind,
+    unmap_checks,
+  ],
   routines: {
     dma_buf_pin: [
       of_attachment('$attach'),

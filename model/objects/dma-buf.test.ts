@@ -11,6 +11,7 @@ import {
   dma_buf_export,
   dma_buf_finish_move,
   dma_buf_get,
+  dma_buf_is_pinned,
   dma_buf_map_attachment,
   dma_buf_map_attachment_unlocked,
   dma_buf_move_notify,
@@ -31,6 +32,7 @@ import {
   if_ret,
   may_go,
   return_,
+  set,
   witness,
   work_a_while,
 } from './index.ts';
@@ -138,6 +140,16 @@ describe('pin', () => {
     const moves = [dma_buf_begin_move('buf'), dma_buf_finish_move('buf')];
     expect(broken([bothAttached, locked(dma_buf_pin('gpu'), moves, dma_buf_unpin('gpu'))])).toEqual(['B-12']);
     expect(broken([bothAttached, locked(dma_buf_pin('gpu'), dma_buf_unpin('gpu'), moves)])).toEqual([]);
+  });
+  test('B-12: the exporter sees pins, and mappings that are pins, while it holds the reservation', () => {
+    const asked = (...lines: Block): string =>
+      run([bothAttached, lines, locked(dma_buf_is_pinned('buf'), set('pinned', 'ret')), return_('$pinned')]).ret;
+    expect(asked()).toBe('0');
+    expect(asked(locked(dma_buf_pin('gpu')))).toBe('1');
+    expect(asked(locked(dma_buf_pin('gpu'), dma_buf_unpin('gpu')))).toBe('0');
+    expect(asked(dma_buf_map_attachment_unlocked('display'))).toBe('1');
+    expect(asked(dma_buf_map_attachment_unlocked('gpu'))).toBe('0');
+    expect(broken([dma_buf_is_pinned('buf')])).toEqual(['B-12']);
   });
   test('B-12: unpinning what is not pinned is a misuse', () => {
     expect(broken([bothAttached, locked(dma_buf_unpin('gpu'))])).toEqual(['B-12']);
