@@ -6,6 +6,7 @@ import { canaryAbba } from './canary-abba.ts';
 import { canarySignalForgotten } from './canary-signal-forgotten.ts';
 import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
+import { dmaBufDynamicImporter } from './dma-buf-dynamic-importer.ts';
 import { dmaBufStaticImporter } from './dma-buf-static-importer.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictWithTicket } from './evict-with-ticket.ts';
@@ -99,4 +100,5 @@ export const designs: readonly Design[] = [
   longRunningWithFence,
   faultAndFenceGroups,
   dmaBufStaticImporter,
+  dmaBufDynamicImporter,
 ];

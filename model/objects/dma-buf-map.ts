@@ -115,7 +115,7 @@ const mapped = instruction('dma_buf_mapped', (attach: string) => ({ attach }), {
   local: true,
   touches: onAttachment,
   run: (kernel, me, { attach }) => {
-    Object.assign(attachmentRow(kernel, attach), { mapping: 'current', notified: false });
+    Object.assign(attachmentRow(kernel, attach), { mapping: 'current', notified: false, stale: false });
     returns(kernel, me, '0');
   },
 });
@@ -150,7 +150,7 @@ const unmap_checks = instruction('dma_buf_unmap_attachment', (attach: string) =>
     convention(kernel, me, row.buf, 'dma_buf_unmap_attachment', 'B-15', 'held');
     if (row.mapping === 'none') complain(kernel, me, 'B-15', `${me} unmaps ${attach}, which is not mapped`);
     returns(kernel, me, row.cached ? 'cached' : row.mapping === 'none' ? 'none' : '0');
-    if (!row.cached) Object.assign(row, { mapping: 'none', notified: false });
+    if (!row.cached) Object.assign(row, { mapping: 'none', notified: false, stale: false });
   },
 });
 export const dma_buf_unmap_attachment = (attach: string): Block => [call('dma_buf_unmap_attachment', { attach })];

@@ -2,7 +2,7 @@
  * The exporter moves the buffer, or takes it away, and the importers' devices find it, or not (include/linux/dma-buf.h,
  * drivers/vfio/pci/vfio_pci_dmabuf.c; B-12, B-20..B-25).
  */
-import { type KernelObject, type KernelState, complain, instruction, note, pushCall } from '../machine.ts';
+import { type KernelObject, type KernelState, complain, instruction, note, pushCall, returns } from '../machine.ts';
 import { attachmentRow, attachmentsOf, bufRow, convention, onAttachment, onBuf } from './dma-buf.ts';
 
 /** Tell every dynamic importer that its mapping will not do much longer; reservation held (B-20, B-42). */
@@ -17,6 +17,23 @@ export const dma_buf_move_notify = instruction('dma_buf_move_notify', (buf: stri
       row.notified = row.mapping !== 'none';
       pushCall(kernel, me, row.invalidate, { attach, buf });
     }
+  },
+});
+/** In its callback, the importer remembers that new work needs a new mapping; what there is goes on until then (B-21). */
+export const mark_mapping_stale = instruction('mark_mapping_stale', (attach: string) => ({ attach }), {
+  text: ({ attach }) => `${attach}->importer_priv->stale = true`,
+  touches: onAttachment,
+  run: (kernel, _me, { attach }) => {
+    attachmentRow(kernel, attach).stale = true;
+  },
+});
+/** What the importer knows of its mapping, whatever the exporter did: ret 'none', 'stale' when it was marked, or 'good'. */
+export const known_mapping = instruction('known_mapping', (attach: string) => ({ attach }), {
+  text: ({ attach }) => `${attach}->importer_priv`,
+  touches: onAttachment,
+  run: (kernel, me, { attach }) => {
+    const { mapping, stale } = attachmentRow(kernel, attach);
+    returns(kernel, me, mapping === 'none' ? 'none' : stale ? 'stale' : 'good');
   },
 });
 /**
@@ -83,5 +100,13 @@ export const dma_buf_device_access = instruction('dma_buf_device_access', (attac
 });
 
 export const dmaBufMove: KernelObject = {
-  ops: [dma_buf_move_notify, dma_buf_begin_move, dma_buf_finish_move, dma_buf_revoke, dma_buf_device_access],
+  ops: [
+    dma_buf_move_notify,
+    mark_mapping_stale,
+    known_mapping,
+    dma_buf_begin_move,
+    dma_buf_finish_move,
+    dma_buf_revoke,
+    dma_buf_device_access,
+  ],
 };

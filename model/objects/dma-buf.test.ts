@@ -30,6 +30,8 @@ import {
   dma_resv_unlock,
   exporter,
   if_ret,
+  known_mapping,
+  mark_mapping_stale,
   may_go,
   return_,
   set,
@@ -314,6 +316,17 @@ describe('move', () => {
   });
   test('B-13, I-14: without a mapping there is nothing to use', () => {
     expect(stale(run([bothAttached, use]).facts)).toEqual(['gpu has no mapping']);
+  });
+  test('B-21: the importer knows of its mapping what its callback marked, until it maps anew', () => {
+    const known = (...lines: Block): string =>
+      run([bothAttached, lines, known_mapping('gpu'), set('known', 'ret'), return_('$known')]).ret;
+    const map = dma_buf_map_attachment_unlocked('gpu');
+    expect(known()).toBe('none');
+    expect(known(map)).toBe('good');
+    expect(known(map, locked(tell, begin, finish))).toBe('good'); // a callback that marks nothing
+    expect(known(map, mark_mapping_stale('gpu'))).toBe('stale');
+    expect(known(map, mark_mapping_stale('gpu'), map)).toBe('good');
+    expect(known(map, mark_mapping_stale('gpu'), dma_buf_unmap_attachment_unlocked('gpu'))).toBe('none');
   });
   test('B-22: an old mapping is good until the move is over, and not after', () => {
     expect(accesses(locked(tell, begin), use, finish, use)).toEqual([

@@ -68,6 +68,8 @@ const fields = {
     cached: flag,
     mapping: oneOf('none', 'current', 'old', 'gone'),
     notified: flag,
+    /** The importer's own mark: its callback says that new work needs a new mapping (B-21). */
+    stale: flag,
   }),
 };
 declare module '../machine.ts' {
