@@ -3,10 +3,13 @@ import { type Booted, type Expectation, expected, showKnobs } from '../model/des
 import { type Property, signature } from '../properties/property.ts';
 import type { Audit } from '../properties/search/audit.ts';
 import { partialVerdict } from '../properties/search/storage/limits.ts';
+import type { Result } from '../reports/result.ts';
 import { type Row, grouped, rowOf } from '../reports/row.ts';
+import { tell } from '../reports/telling.ts';
 import type { Setting } from './designs.ts';
 import { took } from './progress.ts';
 import { lineOf, storyOf } from './retell.ts';
+import type { RunFormats } from './run-formats.ts';
 import type { SpinDone } from './tasks/spin.ts';
 import type { SweepDone } from './tasks/sweep.ts';
 import { caseAt } from './tasks/task.ts';
@@ -24,25 +27,38 @@ export interface Checked {
   readonly saved: readonly string[];
 }
 
+/** Something that is not as it should be; `broken` names the property when a counterexample of it is at hand. */
+export interface Oddity {
+  readonly says: string;
+  readonly broken?: string;
+}
+const odd = (says: string): Oddity => ({ says });
+
 /** The verdict in words, and everything that is not as it should be. */
 export function held(
   { booted, swept, audit, spin }: Checked,
   properties: readonly Property[],
-): { verdict: string; oddities: string[] } {
+): { verdict: string; oddities: Oddity[] } {
   const expectation = expected(booted.design, booted.knobs);
   const judged = new Set<string>(properties.map(({ name }) => name));
   const found = new Set<string>(swept.findings.map(({ blame }) => blame.property));
-  const oddities = [
-    ...swept.findings.filter(({ confirmed }) => !confirmed).map(({ blame }) => `not confirmed: ${signature(blame)}`),
-    ...(audit?.differences ?? []).map((what) => `the audit says otherwise: ${what}`),
-    ...(spin?.difference === undefined ? [] : [`Spin says otherwise: ${spin.difference}`]),
+  const oddities: Oddity[] = [
+    ...swept.findings
+      .filter(({ confirmed }) => !confirmed)
+      .map(({ blame }) => odd(`not confirmed: ${signature(blame)}`)),
+    ...(audit?.differences ?? []).map((what) => odd(`the audit says otherwise: ${what}`)),
+    ...(spin?.difference === undefined ? [] : [odd(`Spin says otherwise: ${spin.difference}`)]),
   ];
   const searched = swept.complete ? 'nothing found' : partialVerdict(swept);
   const verdict = found.size > 0 ? `convicted${swept.complete ? '' : ` (not exhaustive: ${swept.why})`}` : searched;
   if (!expectation) {
     const without = booted.design.expect.length === 0;
-    if (without && found.size > 0) return { verdict, oddities: [...oddities, 'something is broken'] };
-    if (without && !swept.complete) oddities.push('not everything was searched');
+    if (without && found.size > 0)
+      return {
+        verdict,
+        oddities: [...oddities, ...[...found].map((broken) => ({ says: `${broken} is broken`, broken }))],
+      };
+    if (without && !swept.complete) oddities.push(odd('not everything was searched'));
     return { verdict: without ? verdict : `${verdict} (an open question)`, oddities };
   }
   oddities.push(...differences(expectation, swept, found, judged));
@@ -54,27 +70,59 @@ function differences(
   swept: SweepDone,
   found: ReadonlySet<string>,
   judged: ReadonlySet<string>,
-): string[] {
+): Oddity[] {
   const { convicts = [], spares = [], acquits, witnesses = [] } = expectation;
   const acquitted = acquits === true || convicts.length === 0;
   return [
     ...convicts
       .filter((property) => judged.has(property) && !found.has(property))
-      .map((property) => `${property} was expected and not found`),
-    ...spares.filter((property) => found.has(property)).map((property) => `${property} was not expected`),
-    ...(acquits ? [...found].map((property) => `nothing was expected, but ${property} is broken`) : []),
+      .map((property) => odd(`${property} was expected and not found`)),
+    ...spares
+      .filter((property) => found.has(property))
+      .map((broken) => ({ says: `${broken} was not expected`, broken })),
+    ...(acquits ? [...found].map((broken) => ({ says: `nothing was expected, but ${broken} is broken`, broken })) : []),
     ...(acquitted && found.size === 0 && !swept.complete
-      ? ['not everything was searched, so nothing is acquitted']
+      ? [odd('not everything was searched, so nothing is acquitted')]
       : []),
     ...witnesses
       .filter((witness) => !swept.witnesses.includes(witness))
-      .map((witness) => `it was never seen that: ${witness}`),
+      .map((witness) => odd(`it was never seen that: ${witness}`)),
   ];
 }
 
 /** The setting as a row of a table. */
 export const rowFor = ({ booted, swept }: Checked): Row =>
   rowOf(booted, { ...swept, witnesses: new Set(swept.witnesses) });
+
+/** The setting for other programs, with every counterexample told. */
+export function resultFor(
+  checked: Checked,
+  properties: readonly Property[],
+  formats: RunFormats,
+  patient: boolean,
+): Result {
+  const { setting, booted, swept, milliseconds } = checked;
+  const { oddities } = held(checked, properties);
+  const unexpected = new Set(oddities.map(({ broken }) => broken));
+  return {
+    design: setting.design,
+    knobs: showKnobs(setting.knobs),
+    oddities: oddities.filter(({ broken }) => broken === undefined).map(({ says }) => says),
+    found: swept.findings.map((finding) => ({
+      telling: tell(
+        booted,
+        caseAt(setting, booted.workload, finding),
+        properties,
+        finding.blame,
+        patient,
+        formats.siteOf,
+      ),
+      expected: !unexpected.has(finding.blame.property),
+    })),
+    seconds: milliseconds / 1000,
+    ...formats.siteOfDesign(booted),
+  };
+}
 
 /** The setting as text for people. @param tells with the story of every finding */
 export function textOf(
@@ -90,7 +138,7 @@ export function textOf(
   const lines = [
     `${paint('name', setting.design)} ${showKnobs(setting.knobs)}: ${paint(oddities.length > 0 ? 'bad' : 'good', verdict)}  ${paint('dim', sizes)}`,
     ...swept.findings.map((finding) => `  ${lineOf(finding, look)}`),
-    ...oddities.map((oddity) => `  ${paint('bad', oddity)}`),
+    ...oddities.map(({ says }) => `  ${paint('bad', says)}`),
     ...swept.warnings.map((warning) => `  ${paint('wait', warning)}`),
     ...(swept.doubt !== undefined && swept.doubt !== swept.why ? [`  ${paint('dim', swept.doubt)}`] : []),
     ...(audit && audit.differences.length === 0
@@ -125,7 +173,7 @@ export function jsonOf(checked: Checked, properties: readonly Property[]): strin
     knobs: setting.knobs,
     verdict: rowFor(checked).verdict,
     asExpected: expected(booted.design, booted.knobs) ? oddities.length === 0 : null,
-    oddities,
+    oddities: oddities.map(({ says }) => says),
     findings: findings.map(({ blame, schedule, loop, confirmed }) => ({
       ...{ property: blame.property, kind: blame.kind, what: blame.what, rules: blame.rules },
       ...{ schedule, loop: loop ?? null, confirmed },

@@ -123,15 +123,20 @@ const nested = (value: unknown): Record<string, unknown> =>
 let lent = false;
 /**
  * A user's file imports from 'fenceproof' whether or not it is installed beside that file: where nothing is found,
- * the copy that runs answers. Twice, because a file outside any package of type "module" is loaded with require.
+ * the copy that runs answers. Its TypeScript is a module, as it is written, whatever the package around it says: else
+ * a second copy of everything would be loaded for it with require, and its lines would have no numbers. What it imports
+ * from CommonJS may ask for us with require all the same.
  */
 function lendOurselves(): void {
   if (lent) return;
   lent = true;
   const ours = new URL(`./api${extname(import.meta.url)}`, import.meta.url);
-  const hook = `export const resolve = (specifier, context, next) =>
-    specifier !== 'fenceproof' ? next(specifier, context)
-    : next(specifier, context).catch(() => ({ url: ${JSON.stringify(ours.href)}, format: 'module', shortCircuit: true }));`;
+  const hook = `
+    const asWritten = (found) =>
+      /^file:[^?]*[.]ts([?]|$)/.test(found.url) && found.format !== 'module' ? { ...found, format: 'module' } : found;
+    export const resolve = (specifier, context, next) => specifier !== 'fenceproof'
+      ? next(specifier, context).then(asWritten)
+      : next(specifier, context).catch(() => ({ url: ${JSON.stringify(ours.href)}, format: 'module', shortCircuit: true }));`;
   module.register(`data:text/javascript,${encodeURIComponent(hook)}`);
 
   const resolver = module as unknown as { _resolveFilename(request: string, ...rest: unknown[]): string };

@@ -216,7 +216,7 @@ describe('check', () => {
     expect(replayed.said).toContain('3 entries, 3 reproduce, 0 do not');
   });
   test('a table of verdicts, for a README', async () => {
-    const { said } = await run('check', 'canary-abba', '--table', 'markdown', '--workers', '0');
+    const { said } = await run('check', 'canary-abba', '--format', 'markdown', '--workers', '0');
     expect(said).toContain('| `canary-abba` | `order=same` | nothing | nothing | ✓ acquitted | 16 | 8 |');
   });
 });

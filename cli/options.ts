@@ -5,7 +5,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 
 /** `a,b` and repeated options are the same list. */
-const listed = (text: string, before: string[] | undefined): string[] => [
+export const listed = (text: string, before: string[] | undefined): string[] => [
   ...(before ?? []),
   ...text
     .split(',')

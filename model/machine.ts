@@ -326,6 +326,14 @@ export type Builder<A extends readonly unknown[]> = ((...args: A) => Instruction
   readonly op: Op;
 };
 
+const WRITING = Symbol.for('fenceproof.writing');
+/**
+ * Told of every line as a design writes it, while somebody wants to know where; no part of what the line means. One for
+ * all copies of this module in a process: a user's file may come with one of its own.
+ */
+export const writing: { heard?: (line: Instruction) => void } = ((globalThis as { [WRITING]?: object })[WRITING] ??=
+  {});
+
 /** Declare an instruction: its kernel name, how a design writes it, and what it means. */
 export function instruction<A extends readonly unknown[], O extends Record<string, Operand | undefined>>(
   opName: string,
@@ -344,7 +352,9 @@ export function instruction<A extends readonly unknown[], O extends Record<strin
 ): Builder<A> {
   const build = (...args: A): Instruction => {
     const given = Object.entries(operands(...args)).filter(([, value]) => value !== undefined);
-    return { op: opName, ...Object.fromEntries(given) };
+    const line: Instruction = { op: opName, ...Object.fromEntries(given) };
+    writing.heard?.(line);
+    return line;
   };
   return Object.assign(build, { opName, op: op });
 }

@@ -2,6 +2,7 @@
  * What a report format is: text from data. No files, no clock, no colours of its own, so the same telling is the same
  * text everywhere; how a style looks is handed in by whoever owns the terminal.
  */
+import type { Result } from './result.ts';
 import type { Row } from './row.ts';
 import type { Telling } from './telling.ts';
 
@@ -24,9 +25,16 @@ export interface Reporter {
   readonly render: (telling: Telling, look: Look) => string;
 }
 
-/** A format for many results at once. */
+/** A format that lists the verdicts of exhaustive searches. */
 export interface TableFormat {
   readonly name: string;
   readonly says: string;
   readonly render: (rows: readonly Row[], look: Look) => string;
+}
+
+/** A format that tells a whole run to another program. */
+export interface RunFormat {
+  readonly name: string;
+  readonly says: string;
+  readonly render: (results: readonly Result[]) => string;
 }

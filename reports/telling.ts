@@ -8,6 +8,7 @@ import { type Case, REBOOT, choicesOf, follow, opens } from '../model/case.ts';
 import { type Booted, type Knobs, type Workload, expected, start } from '../model/design.ts';
 import {
   type Fact,
+  type Instruction,
   type KernelState,
   type Machine,
   type Open,
@@ -19,6 +20,7 @@ import {
   standing,
 } from '../model/machine.ts';
 import { isPromised } from '../model/objects/fence.ts';
+import { type Slot, canonical, read, slotsOf } from '../model/schema.ts';
 import { judge } from '../properties/judge.ts';
 import { fairness } from '../properties/lasso.ts';
 import { stuck } from '../properties/no-deadlock.ts';
@@ -26,6 +28,20 @@ import type { Blame, Evidence, Property } from '../properties/property.ts';
 import { signature } from '../properties/property.ts';
 import { type HeldAt, type Line, type Listening, linesAtBoot, listening } from './listening.ts';
 
+/** A place in the text of a design. */
+export interface Site {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+/** Where a line of a design is written, for whoever knows; a line of the kernel's own routines is written in no design. */
+export type SiteOf = (line: Instruction) => Site | undefined;
+
+/** A cell of the state, and what it holds. */
+export interface Cell {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
 /** Where a thread stands and whether it can go on. */
 export interface Standing {
   readonly thread: string;
@@ -42,6 +58,8 @@ export interface Standing {
   readonly held: readonly HeldAt[];
   /** What it waits for, when it is blocked or idle. */
   readonly wait: Wait | null;
+  /** Where the design says so, innermost, when that is known. */
+  readonly site?: Site;
 }
 /** A published fence that has not signalled: where the promise was made and who has had it since. */
 export interface Promised {
@@ -71,6 +89,10 @@ export interface Step {
   readonly evidence: readonly Evidence[];
   /** Part of the circle that can be repeated for ever. */
   readonly loop: boolean;
+  /** The cells of the state that it changed, with what they hold after it. */
+  readonly writes: readonly Cell[];
+  /** Where the design says so, innermost, when that is known. */
+  readonly site?: Site;
 }
 /** The machine starts again; only what was learned about lock order is remembered. */
 export interface Reboot {
@@ -92,6 +114,8 @@ export interface Telling {
   readonly says: string;
   readonly sources: readonly string[];
   readonly threads: readonly { readonly name: string; readonly kind: ThreadSpec['kind'] }[];
+  /** Every cell of the state before the first step; a reboot leads back to it. */
+  readonly boot: readonly Cell[];
   /** Who is blocked before the first step. */
   readonly blockedAtBoot: readonly Standing[];
   readonly steps: readonly (Step | Reboot)[];
@@ -110,6 +134,7 @@ export const stepsOf = ({ steps }: Telling): Step[] => steps.filter((each): each
  * Tell a case: replay it, on the plain reducer, up to the verdict.
  * @param want the verdict to tell; without it, or when the case does not have it, the first one
  * @param patient timers only when nothing fair can move, as in the search that found the case
+ * @param siteOf where lines are written, for formats that point there
  */
 export function tell(
   booted: Booted,
@@ -117,6 +142,7 @@ export function tell(
   props: readonly Property[],
   want?: Pick<Blame, 'property' | 'kind'>,
   patient = true,
+  siteOf: SiteOf = () => undefined,
 ): Telling {
   const { design, knobs, machine } = booted;
   const { verdicts } = judge(booted, run, props, patient);
@@ -125,7 +151,8 @@ export function tell(
   const words = run.schedule.slice(0, verdict?.after ?? run.schedule.length);
   const loop = verdict && verdict.after <= run.schedule.length ? [] : (run.loop ?? []);
 
-  const replay = new Replay(booted, run.workload, props, patient);
+  const replay = new Replay(booted, run.workload, props, patient, siteOf);
+  const { boot } = replay;
   const blockedAtBoot = replay.blocked();
   for (const text of words) replay.take(text, false);
   const circle = loop.length > 0 ? fairness(machine, replay.kernel, loop, patient) : undefined;
@@ -145,6 +172,7 @@ export function tell(
     says: property?.says ?? '',
     sources: [...new Set([...design.sources, ...(property?.sources ?? [])])],
     threads: Object.entries(machine.threads).map(([name, { kind }]) => ({ name, kind })),
+    boot,
     blockedAtBoot,
     steps: replay.steps,
     final: replay.standings(),
@@ -164,11 +192,15 @@ function judgedBy(property: Property, loop: boolean): NonNullable<Telling['judge
 /** The case on its way: what the plain reducer did so far, written down. */
 class Replay {
   readonly steps: (Step | Reboot)[] = [];
+  readonly boot: readonly Cell[];
   kernel: KernelState;
   readonly #booted: Booted;
   readonly #workload: Workload;
   readonly #props: readonly Property[];
   readonly #patient: boolean;
+  readonly #siteOf: SiteOf;
+  readonly #slots: readonly Slot[];
+  #cells: readonly string[];
   readonly #known = new Set<string>();
   #listener: Listening;
   #prologue: Record<string, Line[]>;
@@ -176,14 +208,18 @@ class Replay {
   #number = 0;
   #promised = new Map<string, { since: number; owed: { by: string | null; from: number }[] }>();
 
-  constructor(booted: Booted, workload: Workload, props: readonly Property[], patient: boolean) {
+  constructor(booted: Booted, workload: Workload, props: readonly Property[], patient: boolean, siteOf: SiteOf) {
     this.#booted = booted;
     this.#workload = workload;
     this.#props = props;
     this.#patient = patient;
+    this.#siteOf = siteOf;
     this.#listener = listening(booted.machine);
     this.#prologue = linesAtBoot(booted.machine);
     this.kernel = start(booted, workload);
+    this.#slots = slotsOf(booted.machine.schema, this.kernel as unknown as Record<string, unknown>);
+    this.boot = this.#slots.map(({ path }) => ({ path, value: structuredClone(read(this.kernel, path)) }));
+    this.#cells = this.#texts();
     this.#before = new Set(this.blocked().map(({ thread }) => thread));
     this.#followPromises();
   }
@@ -195,6 +231,9 @@ class Replay {
       Object.entries(this.kernel.threads).map(([thread, row]) => [thread, backtrace(row)]),
     );
     const ways = opens(machine, this.kernel);
+    const sites = Object.fromEntries(
+      Object.entries(this.kernel.threads).map(([thread, row]) => [thread, siteIn(machine, row, this.#siteOf)]),
+    );
     const played = follow(this.#listener.machine, this.kernel, text, this.#patient);
     if (!played.choice) return;
     this.#number += 1;
@@ -207,6 +246,7 @@ class Replay {
     this.#before = new Set(blocked.map((each) => each.thread));
     this.#followPromises();
     const [first, ...riding] = this.#listener.heard();
+    const site = sites[thread];
     const decided = first ? [{ ...first, outcome: remarkable(ways[thread] as Open, outcome, first.text) }] : [];
     this.steps.push({
       kind: 'step',
@@ -221,13 +261,17 @@ class Replay {
       blocked,
       evidence: this.#gather(thread, facts),
       loop,
+      writes: this.#writes(),
+      ...(site ? { site } : {}),
     });
     this.#prologue[thread] = [];
   }
 
   standings(): Standing[] {
     const { machine } = this.#booted;
-    return Object.keys(machine.threads).map((thread) => standingOf(machine, this.kernel, thread, this.#listener));
+    return Object.keys(machine.threads).map((thread) =>
+      standingOf(machine, this.kernel, thread, this.#listener, this.#siteOf),
+    );
   }
   blocked(): Standing[] {
     return this.standings().filter(({ state }) => state === 'blocked');
@@ -240,10 +284,21 @@ class Replay {
     this.#listener = listening(this.#booted.machine);
     this.#prologue = linesAtBoot(this.#booted.machine);
     this.kernel = start(this.#booted, this.#workload);
+    this.#cells = this.#texts();
     this.#before = new Set(this.blocked().map(({ thread }) => thread));
     this.#promised = new Map();
     this.#followPromises();
     this.steps.push({ kind: 'reboot' });
+  }
+  #texts(): string[] {
+    return this.#slots.map(({ path }) => canonical(read(this.kernel, path)));
+  }
+  #writes(): Cell[] {
+    const before = this.#cells;
+    this.#cells = this.#texts();
+    return this.#slots
+      .filter((_, at) => this.#cells[at] !== before[at])
+      .map(({ path }) => ({ path, value: structuredClone(read(this.kernel, path)) }));
   }
   #followPromises(): void {
     for (const [fence, { initialised, signaled }] of Object.entries(this.kernel.fences)) {
@@ -290,6 +345,16 @@ function hangingIn(now: Readonly<Record<string, Open>>): string[] {
   return blocked.filter((thread) => hanging.has(thread));
 }
 
+/** The innermost line on the stack whose place is known: the one that is next, or the calls that led there. */
+function siteIn(machine: Machine, { frames }: Thread, siteOf: SiteOf): Site | undefined {
+  for (const [at, { routine, pc }] of [...frames.entries()].reverse()) {
+    const line = machine.programs[routine]?.[at === frames.length - 1 ? pc : pc - 1];
+    const site = line && siteOf(line);
+    if (site) return site;
+  }
+  return undefined;
+}
+
 const backtrace = ({ frames }: Thread): string[] => frames.map(({ routine }) => routine).toReversed();
 
 /** The way a step went, when it says something: it could have gone another way, and was not simply fine. */
@@ -299,12 +364,19 @@ function remarkable(open: Open, outcome: string, line: string): string {
   return said || forced ? '' : `→ ${outcome}`;
 }
 
-function standingOf(machine: Machine, kernel: KernelState, thread: string, listener: Listening): Standing {
+function standingOf(
+  machine: Machine,
+  kernel: KernelState,
+  thread: string,
+  listener: Listening,
+  siteOf: SiteOf,
+): Standing {
   const row = kernel.threads[thread] as Thread;
   const spec = machine.threads[thread] as ThreadSpec;
   const now = open(machine, kernel, thread);
   const instruction = standing(machine, row);
   const operands = instruction && resolved(instruction, row.frames.at(-1)?.vars ?? {});
+  const site = siteIn(machine, row, siteOf);
   return {
     thread,
     kind: spec.kind,
@@ -315,5 +387,6 @@ function standingOf(machine: Machine, kernel: KernelState, thread: string, liste
     stack: backtrace(row),
     held: listener.holds(kernel, thread),
     wait: now.kind === 'blocked' || now.kind === 'idle' ? now.wait : null,
+    ...(site ? { site } : {}),
   };
 }

@@ -21,9 +21,9 @@ const tellings = swept.flatMap(({ booted, swept: { findings } }) =>
   }),
 );
 const rows = swept.map((each) => rowOf(each.booted, each.swept));
-/** JSON and GitHub tables are for programs, which do not mind long lines. */
-const laidOut = reporters.filter(({ name }) => name !== 'json');
-const terminal = tables.filter(({ name }) => name !== 'markdown');
+/** The others are for programs, which do not mind long lines. */
+const laidOut = reporters.filter(({ name }) => ['story', 'hung-task', 'lockdep'].includes(name));
+const terminal = tables.filter(({ name }) => name === 'table');
 
 const widths = fc.integer({ min: 40, max: 160 });
 const longest = (text: string): number => Math.max(...text.split('\n').map(columns));

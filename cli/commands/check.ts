@@ -12,8 +12,9 @@ import { expected } from '../../model/design.ts';
 import type { Property } from '../../properties/property.ts';
 import { DEFAULT_MAX_STATES } from '../../properties/search/sweep.ts';
 import { tables } from '../../reports/index.ts';
+import type { Result } from '../../reports/result.ts';
 import type { Row } from '../../reports/row.ts';
-import { type Checked, held, jsonOf, rowFor, textOf } from '../checked.ts';
+import { type Checked, held, jsonOf, resultFor, rowFor, textOf } from '../checked.ts';
 import { type Setting, bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
 import { asTyped, defaultOut } from '../files.ts';
 import { costText, endless, estimateText, schedulesText } from '../foreseen.ts';
@@ -24,7 +25,8 @@ import { knobsOption, outOption, propertyOption, verboseOption, wholeNumber, wor
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
 import { Progress } from '../progress.ts';
 import { acquittedEntry, convictedEntry } from '../record.ts';
-import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
+import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
+import { RunFormats, formatOption } from '../run-formats.ts';
 import { type SearchOptions, addSearchOptions, refuseCombinations } from '../search-options.ts';
 import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
@@ -36,6 +38,8 @@ const SHRINK_STEPS = 400_000;
 const PROOF_STATES = 500_000;
 const JSON_EVERY_MS = 1000;
 
+const TABLES = tables.map(({ name }) => name);
+
 interface Options extends SearchOptions {
   readonly all: boolean;
   readonly knobs?: readonly string[];
@@ -45,7 +49,7 @@ interface Options extends SearchOptions {
   readonly timers: 'patient' | 'any';
   readonly save: boolean;
   readonly out?: string;
-  readonly table?: string;
+  readonly format?: readonly string[];
   readonly json: boolean;
   readonly workers: number;
   readonly verbose: boolean;
@@ -77,12 +81,7 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
   addSearchOptions(command)
     .option('--save', 'write every counterexample and every acquittal to the corpus', false)
     .addOption(outOption('where --save writes (default: the corpus)'))
-    .addOption(
-      new Option(
-        '--table <format>',
-        `print only a table of the verdicts: ${tables.map(({ name }) => name).join(' or ')}`,
-      ),
-    )
+    .addOption(formatOption(TABLES))
     .addOption(new Option('--json', 'print one line of JSON for every setting and every second').default(false))
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of every conviction, and list the witnesses'))
@@ -96,6 +95,7 @@ interface Run {
   readonly properties: readonly Property[];
   readonly out: string;
   readonly terminal: Terminal;
+  readonly formats: RunFormats;
   /** The only setting asked for: then its story is what was asked for, and all threads are for it. */
   readonly alone: boolean;
 }
@@ -104,6 +104,7 @@ interface Came {
   readonly odd: boolean;
   readonly text: string;
   readonly row?: Row;
+  readonly result?: Result;
 }
 
 async function checking(names: readonly string[], options: Options, terminal: Terminal): Promise<number> {
@@ -113,15 +114,20 @@ async function checking(names: readonly string[], options: Options, terminal: Te
       `check what? Name a design or a file, or say --all; there are: ${all.map(({ design }) => design.name).join(', ')}`,
     );
   }
+  const asked = options.format ?? [];
+  const table = tables.find(({ name }) => asked.includes(name));
+  const formats = new RunFormats(
+    asked.filter((text) => text !== table?.name),
+    TABLES,
+  );
   const chosen = await chooseDesigns(names);
   const properties = chooseProperties(options.property ?? []);
   const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
-  const table = options.table === undefined ? undefined : tables.find(({ name }) => name === options.table);
-  if (options.table !== undefined && !table)
-    throw refusal(
-      `unknown table format "${oneLine(options.table)}"; there are: ${tables.map(({ name }) => name).join(', ')}`,
-    );
-  if (table && options.json) throw refusal('--table and --json are two ways to print the same; choose one');
+  if ((table || formats.alone) && options.json)
+    throw refusal('--format and --json are two ways to print the same; choose one, or write the format to a file');
+  if (table && formats.alone) throw refusal(`--format ${table.name} is printed already; write the other to a file`);
+  if (formats.wanted && (options.estimate || options.schedules))
+    throw refusal('--format tells what an exhaustive search found; leave out --estimate and --schedules');
   if (options.save && options.timers !== 'patient')
     throw refusal('--save keeps what holds in patient time; leave out --timers any');
   refuseCombinations(options, { settings: settings.length, saves: options.save, verifies: options.verify > 0 });
@@ -147,16 +153,21 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const progress = options.json
     ? new Progress({ ...terminal, progress: (text) => text && terminal.say(text) }, event, JSON_EVERY_MS)
     : new Progress(terminal, line);
-  const run: Run = { options, pool, properties, out, terminal, alone: settings.length === 1 };
+  const run: Run = { options, pool, properties, out, terminal, formats, alone: settings.length === 1 };
   let odd = 0;
   const rows: Row[] = [];
+  const results: Result[] = [];
   try {
     const inOrder = new InOrder();
     await pool.each(settings.entries(), async ([at, setting]) => {
       const came = await oneOf(options)(setting, run);
       finished += 1;
       if (came.odd) odd += 1;
-      inOrder.say(at, () => (table && came.row ? rows.push(came.row) : terminal.say(came.text)));
+      inOrder.say(at, () => {
+        if (came.row) rows.push(came.row);
+        if (came.result) results.push(came.result);
+        if (!table && !formats.alone) terminal.say(came.text);
+      });
     });
   } catch (error) {
     if (!pool.stopped) throw error;
@@ -165,11 +176,12 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     progress.end();
     await pool.close();
   }
+  formats.write(results, terminal);
   if (interrupts.happened) return INTERRUPTED;
   const done = { settings: settings.length, odd };
   if (table) terminal.say(table.render(rows, terminal.look).trimEnd());
   else if (options.json) terminal.say(JSON.stringify({ event: 'done', ...done }));
-  else if (settings.length > 1 && !options.estimate && !options.cost)
+  else if (settings.length > 1 && !options.estimate && !options.cost && !formats.alone)
     terminal.say(`${settings.length} settings, ${settings.length - odd} as they should be, ${odd} not`);
   return odd > 0 ? 1 : 0;
 }
@@ -209,7 +221,8 @@ async function checkOne(setting: Setting, run: Run): Promise<Came> {
   const text = options.json
     ? jsonOf(checked, properties)
     : textOf(checked, properties, { tells, verbose: options.verbose, patient }, terminal);
-  return { odd, text, row: rowFor(checked) };
+  const result = run.formats.wanted ? { result: resultFor(checked, properties, run.formats, patient) } : {};
+  return { odd, text, row: rowFor(checked), ...result };
 }
 
 async function estimateOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {

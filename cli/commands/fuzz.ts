@@ -39,11 +39,14 @@ import {
   workersOption,
 } from '../options.ts';
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
+import type { Found, Result } from '../../reports/result.ts';
 import { grouped } from '../../reports/row.ts';
+import { tell } from '../../reports/telling.ts';
 import { Progress, took } from '../progress.ts';
 import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
+import { RunFormats, formatOption } from '../run-formats.ts';
 import type { Terminal } from '../terminal.ts';
 import type { FuzzDone } from '../tasks/fuzz.ts';
 import { countOf } from '../tasks/task.ts';
@@ -72,6 +75,7 @@ interface Options {
   readonly property?: readonly string[];
   readonly strategy?: readonly string[];
   readonly out?: string;
+  readonly format?: readonly string[];
   readonly workers: number;
   readonly verbose: boolean;
 }
@@ -93,6 +97,7 @@ export function addFuzz(program: Command, terminal: Terminal, finish: (status: n
     .addOption(propertyOption())
     .addOption(strategyOption())
     .addOption(outOption('where findings go (default: the corpus)'))
+    .addOption(formatOption())
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of known findings too'))
     .action(async (options: Options) => finish(await fuzzing(options, terminal)));
@@ -105,7 +110,9 @@ interface News {
   words: number;
 }
 
-async function fuzzing(options: Options, terminal: Terminal): Promise<number> {
+async function fuzzing(options: Options, whole: Terminal): Promise<number> {
+  const formats = new RunFormats(options.format ?? []);
+  const terminal = formats.alone ? { ...whole, say: () => undefined } : whole;
   const chosen = await chooseDesigns(options.design ?? []);
   const properties = chooseProperties(options.property ?? []);
   const strategies = chooseStrategies(options.strategy ?? []);
@@ -118,7 +125,7 @@ async function fuzzing(options: Options, terminal: Terminal): Promise<number> {
   const corpus = readCorpus(out, terminal);
 
   const pool = openPool(options.workers);
-  const session = new Session(options, pool, corpus, properties, strategies, out, terminal, settings);
+  const session = new Session(options, pool, corpus, properties, strategies, out, terminal, settings, formats);
   const interrupts = hearInterrupts(() => {
     pool.stop();
     terminal.warn('stopping; what was found is kept');
@@ -130,7 +137,9 @@ async function fuzzing(options: Options, terminal: Terminal): Promise<number> {
     terminal.progress('');
     await pool.close();
   }
-  return session.conclude(interrupts.happened);
+  const status = session.conclude(interrupts.happened);
+  formats.write(session.results(), whole);
+  return status;
 }
 
 /** One session of fuzzing: what was found so far, and what becomes of the next finding. */
@@ -140,6 +149,9 @@ class Session {
   private readonly progress: Progress;
   /** Settings that this round is through with. */
   private readonly done = new Set<Searched>();
+  /** What formats for other programs tell of a setting, and where its design is. */
+  private readonly told = new Map<Setting, Found[]>();
+  private readonly places = new Map<Setting, Pick<Result, 'site'>>();
   private tasksDone = 0;
   private readonly started = Date.now();
 
@@ -150,6 +162,7 @@ class Session {
   private readonly strategies: readonly string[] | undefined;
   private readonly out: string;
   private readonly terminal: Terminal;
+  private readonly formats: RunFormats;
 
   constructor(
     options: Options,
@@ -160,6 +173,7 @@ class Session {
     out: string,
     terminal: Terminal,
     settings: readonly Setting[],
+    formats: RunFormats,
   ) {
     this.options = options;
     this.pool = pool;
@@ -168,6 +182,7 @@ class Session {
     this.strategies = strategies;
     this.out = out;
     this.terminal = terminal;
+    this.formats = formats;
     this.searched = new Map(
       settings.map((setting) => [
         setting,
@@ -222,7 +237,7 @@ class Session {
     const known = this.corpus.of(setting, blame);
     findings.set(signature(blame), known ? 'known' : 'new');
     if (known && (this.options.out === undefined || dirname(known.path) === this.out))
-      return this.recall(known, booted, blame);
+      return this.recall(known, booted, blame, searched);
 
     const record = (run: Case, shortest: string): string =>
       heeding(() =>
@@ -234,17 +249,28 @@ class Session {
     const path = record(run, 'not proved: not shrunk yet');
     const news: News = { setting, blame, path, words: run.schedule.length + (run.loop?.length ?? 0) };
     if (!known) this.news.push(news);
-    if (this.pool.stopped) return;
-    const shrunk = await this.shrink(setting, run, blame);
-    if (!shrunk) return;
+    const shrunk = this.pool.stopped ? undefined : await this.shrink(setting, run, blame);
+    if (!shrunk) return this.keep(searched, booted, run, blame, known !== undefined);
     record(shrunk.run, shrunk.shortest);
     news.words = shrunk.run.schedule.length + (shrunk.run.loop?.length ?? 0);
-    if (known) this.recall(known, booted, blame);
-    else this.terminal.say(`${storyOf(booted, shrunk.run, this.properties, blame, this.terminal.look)}\n`);
+    if (known) this.recall(known, booted, blame, searched);
+    else {
+      this.keep(searched, booted, shrunk.run, blame, false);
+      this.terminal.say(`${storyOf(booted, shrunk.run, this.properties, blame, this.terminal.look)}\n`);
+    }
     for (const other of shrunk.others) await this.meet(searched, booted, { blame: other.blame, run: other.run, found });
   }
 
-  private recall({ path, entry }: Known, booted: Booted, blame: Blame): void {
+  /** Remember a finding for the formats that tell of it. */
+  private keep({ setting }: Searched, booted: Booted, run: Case, blame: Blame, expected: boolean): void {
+    if (!this.formats.wanted) return;
+    const telling = tell(booted, run, this.properties, blame, true, this.formats.siteOf);
+    this.told.set(setting, [...(this.told.get(setting) ?? []), { telling, expected }]);
+    this.places.set(setting, this.formats.siteOfDesign(booted));
+  }
+
+  private recall({ path, entry }: Known, booted: Booted, blame: Blame, searched: Searched): void {
+    this.keep(searched, booted, { ...caseOf(entry), knobs: booted.knobs }, blame, true);
     const { paint } = this.terminal.look;
     this.terminal.say(
       `${paint('dim', 'known')}  ${entry.design} ${showKnobs(entry.knobs)}: ${signature(blame)}  ${paint('dim', asTyped(path))}`,
@@ -306,21 +332,40 @@ class Session {
     return `fuzzing: ${designs - undone}/${designs} designs, ${this.done.size}/${all.length} settings, ${grouped(ran)} runs, ${grouped(stepped)} steps (${grouped(Math.round((stepped * 1000) / Math.max(1, elapsed)))}/s), ${found} findings, ${this.news.length} new${left}`;
   }
 
+  /** What the corpus knows of a setting and this run did not find. */
+  private missed({ setting, findings }: Searched): readonly Known[] {
+    const wanted = new Set<string>(this.properties.map(({ name }) => name));
+    return this.corpus
+      .at(setting)
+      .filter(
+        ({ entry: { expect } }) =>
+          expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature(expect)),
+      );
+  }
+
+  /** The session for other programs. A setting has no time of its own, for all share the threads. */
+  results(): Result[] {
+    return [...this.searched.values()]
+      .filter(({ runs }) => runs > 0)
+      .map((each) => ({
+        design: each.setting.design,
+        knobs: showKnobs(each.setting.knobs),
+        found: this.told.get(each.setting) ?? [],
+        oddities: this.missed(each).map(({ entry: { expect } }) =>
+          expect.verdict === 'convicted' ? `${signature(expect)} was not found again` : '',
+        ),
+        seconds: 0,
+        ...this.places.get(each.setting),
+      }));
+  }
+
   /** The table, the new findings with the commands that show them again, and what was missed. */
   conclude(interrupted: boolean): number {
     const { say, look } = this.terminal;
     const { paint } = look;
     const all = [...this.searched.values()];
     const reached = all.filter(({ runs }) => runs > 0);
-    const wanted = new Set(this.properties.map(({ name }) => name));
-    const missed = all.flatMap(({ setting, findings }) =>
-      this.corpus
-        .at(setting)
-        .filter(
-          ({ entry: { expect } }) =>
-            expect.verdict === 'convicted' && wanted.has(expect.property) && !findings.has(signature(expect)),
-        ),
-    );
+    const missed = all.flatMap((each) => this.missed(each));
     // Of hundreds of pairs, those that say something.
     const shown = this.options.pairs ? reached.filter(({ findings }) => findings.size > 0) : reached;
     if (shown.length > 0) say(`${fuzzTable(shown, look)}\n`);

@@ -8,6 +8,7 @@ import { chooseProperties } from '../designs.ts';
 import { readEntries } from '../entries.ts';
 import { designOption } from '../options.ts';
 import { heeding, oneLine, refusal } from '../refusal.ts';
+import { hearSites } from '../sites.ts';
 import type { Terminal } from '../terminal.ts';
 
 interface Options {
@@ -33,6 +34,7 @@ async function reporting(file: string, { design, format }: Options, terminal: Te
   const reporter = reporters.find(({ name }) => name === format);
   if (!reporter)
     throw refusal(`unknown format "${oneLine(format)}"; there are: ${reporters.map(({ name }) => name).join(', ')}`);
+  const siteOf = hearSites();
   const [given] = await readEntries([file], design ?? []);
   if (!given) throw refusal(`${file}: holds no entry`);
   const { path, entry, chosen } = given;
@@ -41,7 +43,7 @@ async function reporting(file: string, { design, format }: Options, terminal: Te
   const text = heeding(() => {
     const booted = boot(chosen.design, entry.knobs);
     return reporter.render(
-      tell(booted, { ...caseOf(entry), knobs: booted.knobs }, chooseProperties([]), expect),
+      tell(booted, { ...caseOf(entry), knobs: booted.knobs }, chooseProperties([]), expect, true, siteOf),
       terminal.look,
     );
   }, path);
