@@ -121,6 +121,16 @@ test('a fuzz tells what is new as an error and what the corpus knows as a note',
   expect(said).toContain('<failure message="');
 });
 
+test('--dot draws the states of one setting, and nothing else', async () => {
+  const { status, said } = await run('check', 'canary-abba', '-k', 'order=opposite', '--dot');
+  expect(status).toBe(0);
+  expect(said).toMatch(/^digraph "states" \{/);
+  const file = join(room, 'states.dot');
+  const second = await run('check', 'canary-abba', '-k', 'order=opposite', '--dot', file);
+  expect([second.status, second.said]).toEqual([0, `19 states and 22 steps drawn in ${file}`]);
+  expect(readFileSync(file, 'utf8').trim()).toBe(said);
+});
+
 test.each([
   [['-f', 'poem'], /"poem"; there are: table, markdown, junit, sarif, github/],
   [['-f', 'junit', '-f', 'sarif'], /cannot both be printed/],
@@ -128,6 +138,7 @@ test.each([
   [['-f', 'table', '-f', 'junit'], /write the other to a file/],
   [['-f', 'junit=/nowhere/x'], /\/nowhere\/x/],
   [['-f', 'junit', '--estimate'], /exhaustive/],
+  [['--dot'], /one setting, and these are 2/],
 ])('refuses %s', async (args, says) => {
   const { status, said, warned } = await run('check', 'canary-abba', ...args);
   expect([status, said]).toEqual([2, '']);

@@ -11,7 +11,9 @@ import { describe, expect, test } from 'vitest';
 import { boot, settings, showKnobs } from '../model/design.ts';
 import { designs } from '../model/designs/index.ts';
 import { properties } from '../properties/index.ts';
+import { stateSpace } from '../properties/search/state-space.ts';
 import { sweep } from '../properties/search/sweep.ts';
+import { dot } from './dot.ts';
 import { reporters, runFormats, tables } from './index.ts';
 import { PLAIN } from './reporter.ts';
 import type { Result } from './result.ts';
@@ -49,6 +51,13 @@ const texts = new Map<string, string>([
       );
     }),
   ),
+  ...swept.map(({ booted }): [string, string] => {
+    const values = Object.values(booted.knobs).join('-');
+    return [
+      `${booted.design.name}.${values}.dot.txt`,
+      dot(stateSpace(booted, properties), `${booted.design.name} ${values}`),
+    ];
+  }),
   ...tables.map(
     ({ name, render }) =>
       [

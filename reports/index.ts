@@ -5,6 +5,7 @@ import { itf } from './itf.ts';
 import { json } from './json.ts';
 import { junit, junitRun } from './junit.ts';
 import { lockdep } from './lockdep.ts';
+import { mail } from './mail.ts';
 import { markdown } from './markdown.ts';
 import { mermaid } from './mermaid.ts';
 import { perfetto } from './perfetto.ts';
@@ -18,6 +19,7 @@ export const reporters: readonly Reporter[] = [
   story,
   hungTask,
   lockdep,
+  mail,
   mermaid,
   perfetto,
   itf,

@@ -236,7 +236,7 @@ describe('the kernel log', () => {
   test('shows a lockdep splat for a lock order, and says so when lockdep has nothing to print', () => {
     const splat = render('lockdep', found(opposite, 'lock-order'));
     expect(splat).toContain('possible circular locking dependency detected');
-    expect(splat).toContain('two is trying to acquire lock:\n (a)');
+    expect(splat).toContain('two/2 is trying to acquire lock:\na (a)');
     expect(render('lockdep', told('one', 'two'))).toBe(
       'lockdep has nothing to print: no-deadlock is not about the order of locks.\n',
     );

@@ -7,6 +7,36 @@
 export const columns = (text: string): number => Array.from(text).length;
 export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - columns(text)));
 
+/** Signs of ours, as ASCII has them. */
+const IN_ASCII: Readonly<Record<string, string>> = {
+  '→': '->',
+  '←': '<-',
+  '…': '...',
+  '·': '*',
+  '✓': '+',
+  '✗': 'x',
+  '›': '>',
+  '×': 'x',
+  '─': '-',
+  '│': '|',
+  '┼': '+',
+  '–': '-',
+  '—': '-',
+  '‘': "'",
+  '’': "'",
+  '“': '"',
+  '”': '"',
+  '≥': '>=',
+  '≤': '<=',
+};
+/** The text in plain ASCII: letters lose their accents, and what has no likeness becomes a question mark. */
+export const ascii = (text: string): string =>
+  text
+    .replace(/[^\0-\u007F]/gu, (sign) => IN_ASCII[sign] ?? sign)
+    .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
+    .replace(/[^\0-\u007F]/gu, '?');
+
 /** Where a word that is too long may be cut, best at the end of the line; the word itself when nowhere. */
 function cut(word: string, room: number): [string, string] {
   const letters = Array.from(word);

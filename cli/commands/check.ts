@@ -8,9 +8,11 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
 import { ensureWritable, saveEntry } from '../../corpus/store.ts';
-import { expected } from '../../model/design.ts';
+import { expected, showKnobs } from '../../model/design.ts';
 import type { Property } from '../../properties/property.ts';
+import { MOST_DRAWN, stateSpace } from '../../properties/search/state-space.ts';
 import { DEFAULT_MAX_STATES } from '../../properties/search/sweep.ts';
+import { dot } from '../../reports/dot.ts';
 import { tables } from '../../reports/index.ts';
 import type { Result } from '../../reports/result.ts';
 import type { Row } from '../../reports/row.ts';
@@ -50,6 +52,7 @@ interface Options extends SearchOptions {
   readonly save: boolean;
   readonly out?: string;
   readonly format?: readonly string[];
+  readonly dot?: true | string;
   readonly json: boolean;
   readonly workers: number;
   readonly verbose: boolean;
@@ -82,6 +85,12 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
     .option('--save', 'write every counterexample and every acquittal to the corpus', false)
     .addOption(outOption('where --save writes (default: the corpus)'))
     .addOption(formatOption(TABLES))
+    .addOption(
+      new Option(
+        '--dot [file]',
+        `only draw the states of one setting for Graphviz, if there are at most ${MOST_DRAWN}`,
+      ),
+    )
     .addOption(new Option('--json', 'print one line of JSON for every setting and every second').default(false))
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of every conviction, and list the witnesses'))
@@ -123,6 +132,7 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const chosen = await chooseDesigns(names);
   const properties = chooseProperties(options.property ?? []);
   const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
+  if (options.dot !== undefined) return draw(settings, options, properties, terminal);
   if ((table || formats.alone) && options.json)
     throw refusal('--format and --json are two ways to print the same; choose one, or write the format to a file');
   if (table && formats.alone) throw refusal(`--format ${table.name} is printed already; write the other to a file`);
@@ -188,6 +198,26 @@ async function checking(names: readonly string[], options: Options, terminal: Te
 
 const oneOf = ({ estimate, cost, schedules }: Options): ((setting: Setting, run: Run) => Promise<Came>) =>
   estimate ? estimateOne : cost ? costOne : schedules ? scheduleOne : checkOne;
+
+/** Draw one setting, and search nothing else. */
+async function draw(
+  settings: readonly Setting[],
+  { dot: file, timers }: Options,
+  properties: readonly Property[],
+  terminal: Terminal,
+): Promise<number> {
+  const [setting, ...more] = settings;
+  if (!setting || more.length > 0)
+    throw refusal(`--dot: it draws one setting, and these are ${settings.length}; choose one with --knobs`);
+  const booted = await bootSetting(setting);
+  const space = heeding(() => stateSpace(booted, properties, timers === 'patient'), '--dot');
+  const text = dot(space, `${setting.design} ${showKnobs(setting.knobs)}`.trim());
+  if (typeof file === 'string') {
+    heeding(() => writeFileSync(file, text), '--dot');
+    terminal.say(`${space.states.length} states and ${space.steps.length} steps drawn in ${file}`);
+  } else terminal.say(text.trimEnd());
+  return 0;
+}
 
 async function checkOne(setting: Setting, run: Run): Promise<Came> {
   const { options, pool, properties, terminal, alone } = run;

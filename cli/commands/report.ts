@@ -13,7 +13,8 @@ import type { Terminal } from '../terminal.ts';
 
 interface Options {
   readonly design?: readonly string[];
-  readonly format: string;
+  readonly format?: string;
+  readonly mail: boolean;
 }
 
 export function addReport(program: Command, terminal: Terminal, finish: (status: number) => void): void {
@@ -23,17 +24,24 @@ export function addReport(program: Command, terminal: Terminal, finish: (status:
     .argument('<file>', 'a counterexample')
     .addOption(designOption("where the design is found when it is a user's own: ./my-driver.ts"))
     .addOption(
-      new Option('-f, --format <name>', `one of: ${reporters.map(({ name }) => name).join(', ')}`).default(
-        reporters[0]?.name,
+      new Option(
+        '-f, --format <name>',
+        `one of: ${reporters.map(({ name }) => name).join(', ')} (default: ${reporters[0]?.name})`,
       ),
     )
+    .option('--mail', 'the same as --format mail: a reply for a mailing list', false)
     .action(async (file: string, options: Options) => finish(await reporting(file, options, terminal)));
 }
 
-async function reporting(file: string, { design, format }: Options, terminal: Terminal): Promise<number> {
+async function reporting(file: string, { design, format: asked, mail }: Options, terminal: Terminal): Promise<number> {
+  if (mail && asked !== undefined && asked !== 'mail')
+    throw refusal(`--mail and --format ${oneLine(asked)} are two formats; choose one`);
+  const format = mail ? 'mail' : (asked ?? reporters[0]?.name);
   const reporter = reporters.find(({ name }) => name === format);
   if (!reporter)
-    throw refusal(`unknown format "${oneLine(format)}"; there are: ${reporters.map(({ name }) => name).join(', ')}`);
+    throw refusal(
+      `unknown format "${oneLine(format ?? '')}"; there are: ${reporters.map(({ name }) => name).join(', ')}`,
+    );
   const siteOf = hearSites();
   const [given] = await readEntries([file], design ?? []);
   if (!given) throw refusal(`${file}: holds no entry`);
