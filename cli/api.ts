@@ -15,9 +15,11 @@ export {
   PROPERTIES,
   boot,
   design,
+  type Objects,
   ioctl,
   may,
   must,
+  names,
   settings,
 } from '../model/design.ts';
 export type { Block, Instruction, ThreadSpec, Wait } from '../model/machine.ts';

@@ -5,10 +5,12 @@
 import { Command, CommanderError } from 'commander';
 import { addCheck } from './commands/check.ts';
 import { addFuzz } from './commands/fuzz.ts';
+import { addInit } from './commands/init.ts';
 import { addList } from './commands/list.ts';
 import { addReplay } from './commands/replay.ts';
 import { addReport } from './commands/report.ts';
 import { addShrink } from './commands/shrink.ts';
+import { addWatch } from './commands/watch.ts';
 import { version } from './files.ts';
 import { USAGE, oneLine } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
@@ -31,7 +33,8 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   const finish = (with_: number): void => {
     status = with_;
   };
-  for (const addTo of [addFuzz, addCheck, addReplay, addShrink, addReport, addList]) addTo(program, terminal, finish);
+  for (const addTo of [addFuzz, addCheck, addReplay, addShrink, addReport, addList, addInit, addWatch])
+    addTo(program, terminal, finish);
   if (args.length === 0) {
     terminal.say(program.helpInformation().trimEnd());
     return USAGE;

@@ -12,6 +12,7 @@ import {
   type Machine,
   type Operand,
   type Rows,
+  type Slices,
   type ThreadSpec,
   schema as threadSchema,
 } from './machine.ts';
@@ -55,9 +56,16 @@ export const ioctl = (params: Readonly<Record<string, readonly string[]>>, body:
 export const must = (program: Block): ThreadSpec => ({ kind: 'kernel', begins: 'must', program });
 export const may = (program: Block): ThreadSpec => ({ kind: 'kernel', begins: 'may', program });
 
+/** Rows by table, each with the fields that do not begin empty; a table or a field that does not exist is an error. */
+export type Objects = {
+  readonly [T in Exclude<keyof Slices, 'threads'>]?: Slices[T] extends Readonly<Record<string, infer R>>
+    ? Readonly<Record<string, R extends object ? { readonly [F in keyof R]?: Readonly<R[F]> | undefined } : R>>
+    : never;
+};
+
 export interface Kernel {
-  /** Rows by slice: `{ locks: { 'mn.lock': {} }, fences: { job: {} } }`. Workers, timers, rings and users bring their own. */
-  readonly objects?: Rows;
+  /** `{ locks: { 'mn.lock': {} }, fences: { job: {} } }`. Workers, timers, rings and users bring their own. */
+  readonly objects?: Objects;
   readonly threads: Readonly<Record<string, ThreadSpec>>;
   readonly routines?: Readonly<Record<string, Block>>;
   readonly calls?: Readonly<Record<string, CallSpec>>;
@@ -106,6 +114,20 @@ export function design<const K extends Readonly<Record<string, readonly string[]
 }): Design {
   return spec as unknown as Design;
 }
+
+/**
+ * The names of these objects, each as itself, for a design that wants a misspelt name to be an error in the editor:
+ * `const { locks, fences } = names(objects)`, then `mutex_lock(locks.mine)`.
+ */
+export const names = <const O extends Objects>(
+  objects: O,
+): { readonly [T in keyof O]: { readonly [N in keyof O[T]]: N } } =>
+  Object.fromEntries(
+    Object.entries(objects).map(([table, rows]) => [
+      table,
+      Object.fromEntries(Object.keys(rows).map((row) => [row, row])),
+    ]),
+  ) as never;
 
 /** Every setting of the knobs, tamest first, the last knob turning fastest. */
 export function settings(of: Design): Knobs[] {

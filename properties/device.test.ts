@@ -106,7 +106,7 @@ const locked = (lock: string, ...lines: Block): Block => [mutex_lock(lock), line
 const section = (...lines: Block): Block => [dma_fence_begin_signalling(), lines, dma_fence_end_signalling()];
 const publish = (fence: string, by = '$me'): Block => [dma_fence_init(fence, by), sync_file_install(fence)];
 /** A buffer whose pages are there and mapped for the device. */
-const MAPPED = { place: 'TT', tt: 'populated', mapped: 'pages' };
+const MAPPED = { place: 'TT', tt: 'populated', mapped: 'pages' } as const;
 const BUFFER = { bos: { bo: MAPPED }, resvs: { bo: {} } };
 /** Take a fault out, unless a preemption has ended it, and answer it. */
 const answers = (...repair: Block): Block => [gpu_fault_take('faults'), if_ret('0', [], [set('queue', 'ret'), repair])];
@@ -554,7 +554,7 @@ describe('page faults of the device', () => {
 describe('user memory of the device', () => {
   /** A process's page that the device uses, and the process that unmaps it. */
   const USERPTR = {
-    bos: { u: { place: 'TT', tt: 'populated', busy_in_system: true } },
+    bos: { u: { place: 'TT', tt: 'populated', busy_in_system: true } as const },
     resvs: { u: {} },
     userptrs: { u: {} },
     ranges: { u: { invalidate: 'invalidate' } },

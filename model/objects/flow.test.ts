@@ -115,7 +115,7 @@ describe('boot: our own mistakes throw early and say what exists', () => {
     expect(boots([if_ret('never', [dma_fence_signal('f')])])).toThrow(/unknown fences "f"; there are: none/);
   });
   test('an unknown kind of object lists the kinds', () => {
-    expect(() => alone([], { objects: { mutexes: { a: {} } } })).toThrow(
+    expect(() => alone([], { objects: { mutexes: { a: {} } } as object })).toThrow(
       /unknown objects "mutexes"; there are: .*locks/,
     );
   });

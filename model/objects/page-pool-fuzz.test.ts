@@ -8,7 +8,7 @@ import { ttm_pool_alloc, ttm_pool_fini, ttm_pool_free, ttm_pool_init, ttm_pool_s
 
 const LIMIT = 12;
 const POOLS = ['global', 'card', 'plain'] as const;
-const VECTORS: Readonly<Record<string, { pool: string; caching: string; pages: number }>> = {
+const VECTORS: Readonly<Record<string, { pool: string; caching: 'cached' | 'uncached' | 'wc'; pages: number }>> = {
   a: { pool: 'plain', caching: 'wc', pages: 13 },
   b: { pool: 'plain', caching: 'wc', pages: 6 },
   c: { pool: 'plain', caching: 'uncached', pages: 9 },
