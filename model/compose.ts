@@ -176,14 +176,15 @@ function joined(kernels: readonly Kernel[]): Kernel {
       }
     return whole;
   };
-  const slices = [...new Set(kernels.flatMap((kernel) => Object.keys(kernel.objects ?? {})))];
+  const rows = kernels.map(({ objects = {} }) => objects as Rows);
+  const slices = [...new Set(rows.flatMap((each) => Object.keys(each)))];
   return {
     objects: Object.fromEntries(
       slices.map((slice) => [
         slice,
         put(
           slice,
-          kernels.map((kernel) => kernel.objects?.[slice] ?? {}),
+          rows.map((each) => each[slice] ?? {}),
           (a, b, name) => one[name]?.(a, b) ?? agreeing<Rows[string][string]>(slice)(a, b, name),
         ),
       ]),
