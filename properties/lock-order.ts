@@ -48,6 +48,9 @@ function heldApart({ class: taken, nest, over }: FactOf<'acquires'>): readonly H
   );
 }
 
+const withPrimed = (gathered: ReadonlyMap<string, Evidence>): ReadonlyMap<string, Evidence> =>
+  new Map([...PRIMED.map((each) => [each.key, each] as const), ...gathered]);
+
 /** A shortest circle through the edge a > b, as the keys of its edges. */
 function circleThrough(edges: ReadonlyMap<string, Evidence>, first: Evidence): string[] | undefined {
   const cameBy = new Map<string, Evidence | undefined>([[first.to, undefined]]);
@@ -103,8 +106,12 @@ export const lockOrder: Property = {
       return [];
     });
   },
+  weighs(gathered) {
+    const all = withPrimed(gathered);
+    return new Set([...gathered.values()].filter((edge) => circleThrough(all, edge)).map(({ key }) => key));
+  },
   concludes(gathered) {
-    const all = new Map([...PRIMED.map((each) => [each.key, each] as const), ...gathered]);
+    const all = withPrimed(gathered);
     let best: string[] | undefined;
     for (const edge of gathered.values()) {
       const circle = circleThrough(all, edge);

@@ -68,6 +68,8 @@ export interface Property {
   readonly concludes?: (
     evidence: ReadonlyMap<string, Evidence>,
   ) => { readonly blame: Blame; readonly keys: readonly string[] } | undefined;
+  /** Of everything that can be gathered, the pieces that a verdict could rest on: the others need not be remembered. */
+  readonly weighs?: (evidence: ReadonlyMap<string, Evidence>) => ReadonlySet<string>;
 }
 
 /** Same bug? Findings are told apart by this, counterexamples are pinned on it. */
