@@ -1,16 +1,17 @@
 /**
- * Drop calls: one call of one process, with the words that carried it out; then the call alone.
+ * Drop calls: first all that are never begun, then one call of one process, with the words that carried it out; then the call alone.
  *
  * Alone it may still do: its words then carry out the call that moves up, or turn out to be unusable.
  */
 import type { Case } from '../model/case.ts';
-import type { Pass } from './pass.ts';
+import type { Bench, Pass } from './pass.ts';
 import { keepWords, threadOf } from './words.ts';
 
 export const dropCalls: Pass = {
   name: 'drop-calls',
   says: 'drops a call from the workload, with or without its words',
   *proposals(bench) {
+    yield withoutIdleCalls(bench);
     for (const user of Object.keys(bench.now.workload))
       for (let call = (bench.now.workload[user]?.length ?? 0) - 1; call >= 0; call -= 1) {
         const { schedule, loop } = bench.trace;
@@ -25,4 +26,15 @@ export const dropCalls: Pass = {
 function withoutCall(run: Case, user: string, call: number): Case {
   const left = (run.workload[user] ?? []).filter((_text, at) => at !== call);
   return { ...run, workload: { ...run.workload, [user]: left } };
+}
+
+function withoutIdleCalls({ now, trace }: Bench): Case {
+  const begun = new Set([...trace.schedule, ...trace.loop].map(({ word, call }) => `${threadOf(word)} ${call}`));
+  const workload = Object.fromEntries(
+    Object.entries(now.workload).map(([user, calls]) => [
+      user,
+      calls.filter((_, call) => begun.has(`${user} ${call}`)),
+    ]),
+  );
+  return { ...now, workload };
 }

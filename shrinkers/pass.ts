@@ -7,6 +7,7 @@
  */
 import type { Case } from '../model/case.ts';
 import type { Booted } from '../model/design.ts';
+import type { Blame } from '../properties/property.ts';
 import type { Trace } from './trace.ts';
 
 /** What a pass may look at; `now` and what follows from it change when a proposal is accepted. */
@@ -15,6 +16,8 @@ export interface Bench {
   readonly now: Case;
   /** The same, word by word, as it was followed. */
   readonly trace: Trace;
+  /** The verdict as it stands at the end of `now`. */
+  readonly blame: Blame;
   readonly booted: Booted;
   /** Timers only when nothing fair can move. */
   readonly patient: boolean;

@@ -1,80 +1,68 @@
 /**
- * A bounded proof of minimality: the sweep goes through all states of the same setting and workload, breadth first,
- * so the first schedule it finds for a signature is one of the shortest there are.
+ * A bounded proof of minimality: the search goes through every shorter case of the same setting, whatever the processes
+ * call, and either finds one with the same verdict, or proves that there is none, or says how far it came.
  *
- * Deleting words can get stuck where only a different story is shorter; this cannot. What it does not prove: circles
- * (the search gives a fair loop, not the shortest) and orders that lockdep pieces together from several runs.
+ * Deleting words can get stuck where only a different story is shorter; this cannot. Circles and orders that lockdep
+ * pieces together from several runs are proved like any other verdict (properties/search/nearest.ts, nearest-circle.ts).
+ * What is never compared is another setting of the knobs: a finding of a setting stays a finding of that setting.
  */
-import type { Case } from '../model/case.ts';
-import { type Booted, type Workload, showKnobs } from '../model/design.ts';
+import { type Case, REBOOT } from '../model/case.ts';
+import { type Booted } from '../model/design.ts';
 import { type Property, signature } from '../properties/property.ts';
-import { sweep } from '../properties/search/sweep.ts';
+import { nearestCircle } from '../properties/search/nearest-circle.ts';
+import { nearest } from '../properties/search/nearest.ts';
+import { atOnce } from './index.ts';
 import { type ShrinkRequest, type Shrunk, type Want, shrink } from './shrink.ts';
-import { isSimpler, sizeOf } from './simpler.ts';
-import { traceOf } from './trace.ts';
-import { withWords, wordsOf } from './words.ts';
+import { wordsOf } from './words.ts';
 
-export interface ShortestRequest {
+/** The shortest case has no fewer words, and no more; the same number when it is proved. */
+export interface Between {
+  readonly least: number;
+  readonly most: number;
+}
+
+export interface ShorterRequest {
   readonly booted: Booted;
+  /** A case with the wanted verdict. */
+  readonly run: Case;
   readonly want: Want;
   readonly properties: readonly Property[];
-  /** What the processes call; the workload of the design when left out. */
-  readonly workload?: Workload;
   readonly maxStates: number;
   readonly patient?: boolean;
 }
-export type Shortest =
-  | {
-      readonly kind: 'found';
-      readonly schedule: readonly string[];
-      readonly loop?: readonly string[];
-      /** Nothing shorter exists; otherwise why this cannot be said. */
-      readonly proved: boolean;
-      readonly because: string;
-      readonly searched: number;
-    }
-  | { readonly kind: 'none'; readonly searched: number; readonly because: string };
-
-/** The shortest schedule for this signature, as far as `maxStates` states can tell. */
-export function shortest(request: ShortestRequest): Shortest {
-  const { booted, want, properties, workload = booted.workload, maxStates, patient = true } = request;
-  const judges = properties.filter(({ name }) => name === want.property);
-  const { states, complete, why, findings } = sweep(booted, judges, { workload, maxStates, patient });
-  const finding = findings.find(({ blame }) => signature(blame) === signature(want));
-  if (!finding) {
-    const because = complete
-      ? `none of the ${states} states of ${showKnobs(booted.knobs) || booted.design.name} has it`
-      : `not settled in ${states} states: ${why ?? 'there are more'}`;
-    return { kind: 'none', searched: states, because };
-  }
-  const { schedule, loop } = finding;
-  const doubt = doubtAbout(judges, loop !== undefined);
-  return {
-    kind: 'found',
-    schedule,
-    ...(loop ? { loop } : {}),
-    proved: doubt === undefined,
-    because: doubt ?? `breadth first, ${states} states: no schedule of fewer than ${schedule.length} words does it`,
-    searched: states,
-  };
+export interface Shorter {
+  /** A shortest case of all, if that is shorter than the one given. */
+  readonly case?: Case;
+  readonly words: Between;
+  readonly searched: number;
 }
 
-const bothWays = (property: Property): boolean =>
-  property.step !== undefined && (property.waits !== undefined || property.rest !== undefined);
+/**
+ * Look for a case of fewer words, or as few reboots as can be, with this verdict.
+ * @throws when the verdict is of a property that is not among `properties`
+ */
+export function shorter({ booted, run, want, properties, maxStates, patient = true }: ShorterRequest): Shorter {
+  const property = propertyOf(want, properties);
+  const most = wordsOf(run).length;
+  const request = { booted, property, want, fewerThan: most, reboots: rebootsOf(run), maxStates, patient };
+  const { found, cleared, searched } = run.loop ? nearestCircle(request) : nearest(request);
+  if (!found) return { words: { least: Math.min(most, cleared + 1), most }, searched };
+  const shortest: Case = { design: run.design, knobs: run.knobs, ...found };
+  const words = wordsOf(shortest).length;
+  return { case: shortest, words: { least: Math.min(words, cleared + 1), most: words }, searched };
+}
 
-/** Why the first schedule found need not be a shortest one, or nothing. */
-function doubtAbout(judges: readonly Property[], circling: boolean): string | undefined {
-  if (circling) return 'the search finds fair circles, not the shortest ones';
-  if (judges.some((property) => property.gathers !== undefined))
-    return 'an order may be pieced together from several runs: the search cannot tell its shortest schedule';
-  // A step is judged when it is taken and a state when it is expanded: between the two, one word more may come first.
-  if (judges.some(bothWays))
-    return 'judged both by its steps and by its states, a schedule found may be one word too long';
-  return undefined;
+const rebootsOf = ({ schedule }: Case): number => schedule.filter((word) => word === REBOOT).length;
+function propertyOf(want: Want, properties: readonly Property[]): Property {
+  const property = properties.find(({ name }) => name === want.property);
+  if (!property) throw new Error(`${want.property} is not among: ${properties.map(({ name }) => name).join(', ')}`);
+  return property;
 }
 
 export interface Proved extends Shrunk {
-  /** No schedule of this workload at this setting is shorter. */
+  /** How many words the shortest case of this setting has, as far as that is known. */
+  readonly words: Between;
+  /** No case of this setting is shorter. */
   readonly proved: boolean;
   /** What the claim rests on, or how far was searched without settling it. */
   readonly because: string;
@@ -83,45 +71,39 @@ export interface Proved extends Shrunk {
 }
 
 /**
- * Shrink, then ask the search for something shorter, shrink that, and so on until the search knows nothing better.
+ * Shrink as far as one look at the whole case gets, ask the search for the shortest, and polish that: what has as few
+ * words as any case needs no trying of single words. Where the search settles nothing at first, which for circles it is
+ * not even asked, all passes shrink the case, and it is asked again, for less is left to search below a shorter case.
  * @param request as for `shrink`; `maxStates` bounds each search
+ * @throws when the judge and the search contradict each other
  */
 export function shrinkAndProve(request: ShrinkRequest & { readonly maxStates: number }): Proved {
   const { bootAt, want, properties, maxStates, patient = true } = request;
-  let shrunk = shrink(request);
-  let searched = 0;
-  for (;;) {
-    const { case: run } = shrunk;
-    const booted = bootAt(run.knobs);
-    const found = shortest({ booted, want, properties, workload: run.workload, maxStates, patient });
-    searched += found.searched;
-    if (found.kind === 'none') return { ...shrunk, proved: false, because: found.because, searched };
-    const better = withWords(run, found.schedule, found.loop);
-    const size = (each: Case) => sizeOf(booted, each, traceOf(booted, each, patient));
-    if (wordsOf(better).length >= wordsOf(run).length || !isSimpler(size(better), size(run))) {
-      if (found.proved && !run.loop && found.schedule.length > run.schedule.length)
-        throw new Error(
-          `the search needs ${found.schedule.length} words for what the judge sees after ${run.schedule.length}`,
-        );
-      return { ...shrunk, proved: found.proved && !run.loop, because: found.because, searched };
-    }
-    const budget = Math.max(0, request.budget - shrunk.steps);
-    const again = shrink({ ...request, run: better, budget });
-    shrunk = {
-      ...again,
-      runs: shrunk.runs + again.runs,
-      steps: shrunk.steps + again.steps,
-      others: withOthers(shrunk.others, again.others),
-    };
+  const ask = (run: Case): Shorter => shorter({ booted: bootAt(run.knobs), run, want, properties, maxStates, patient });
+  const early = request.run.loop === undefined && request.knobs !== 'tame';
+  let shrunk = shrink(early ? { ...request, passes: atOnce } : request);
+  let asked = ask(shrunk.case);
+  let searched = asked.searched;
+  if (early && asked.words.least < asked.words.most) {
+    shrunk = shrink({ ...request, run: asked.case ?? shrunk.case, before: shrunk });
+    asked = ask(shrunk.case);
+    searched += asked.searched;
   }
+  const { least, most } = asked.words;
+  if (asked.case || early)
+    shrunk = shrink({ ...request, run: asked.case ?? shrunk.case, knobs: 'keep', fewestWords: least, before: shrunk });
+  const left = wordsOf(shrunk.case).length;
+  if (left < least)
+    throw new Error(`${signature(want)}: the search needs ${least} words for what the judge sees after ${left}`);
+  const words = { least, most: Math.min(left, most) };
+  const remembers = propertyOf(want, properties).gathers !== undefined;
+  const claim = because(words, rebootsOf(shrunk.case), remembers);
+  return { ...shrunk, words, proved: least === left, because: claim, searched };
 }
 
-/** Every other bug once, by the shorter of the cases. */
-function withOthers(first: Shrunk['others'], second: Shrunk['others']): Shrunk['others'] {
-  const all = new Map(first.map((other) => [signature(other.blame), other] as const));
-  for (const other of second) {
-    const known = all.get(signature(other.blame));
-    if (!known || wordsOf(other.case).length < wordsOf(known.case).length) all.set(signature(other.blame), other);
-  }
-  return [...all.values()];
+/** In words, as a sentence goes on: of a property that remembers, only cases of as many runs are compared. */
+function because({ least, most }: Between, reboots: number, remembers: boolean): string {
+  const within = !remembers ? '' : reboots === 0 ? ' in one run' : ` in ${reboots + 1} runs or fewer`;
+  if (least === most) return `no case of fewer than ${most} words does it${within}, whatever is called`;
+  return `the shortest case has ${least} to ${most} words${within}, as far as was searched`;
 }

@@ -14,7 +14,7 @@ import { type Blame, type Property, signature } from '../properties/property.ts'
 import { cutTail } from './cut-tail.ts';
 import { passes as allPasses } from './index.ts';
 import type { Bench, Pass } from './pass.ts';
-import { type Size, isSimpler, sizeOf } from './simpler.ts';
+import { type Size, isSimpler, sizeOf, sizeOfText } from './simpler.ts';
 import type { Trace } from './trace.ts';
 import { withWords, wordsOf } from './words.ts';
 
@@ -34,6 +34,10 @@ export interface ShrinkRequest {
   /** Timers only when nothing fair can move. */
   readonly patient?: boolean;
   readonly passes?: readonly Pass[];
+  /** It is known that no case of this setting has fewer words: proposals of fewer are refused unseen. */
+  readonly fewestWords?: number;
+  /** What went before and counts as well. */
+  readonly before?: Pick<Shrunk, 'runs' | 'steps' | 'others'>;
 }
 /** Another bug that came by, and the shortest case seen for it. */
 export interface Other {
@@ -56,8 +60,11 @@ interface Standing {
   readonly run: Case;
   readonly trace: Trace;
   readonly size: Size;
+  readonly blame: Blame;
   readonly booted: Booted;
 }
+
+const NOTHING: Pick<Shrunk, 'runs' | 'steps' | 'others'> = { runs: 0, steps: 0, others: [] };
 
 /**
  * The simplest case that the passes find with the same verdict.
@@ -65,11 +72,12 @@ interface Standing {
  */
 export function shrink(request: ShrinkRequest): Shrunk {
   const { bootAt, run, want, properties, budget, knobs = 'keep', patient = true, passes = allPasses } = request;
+  const { fewestWords = 0, before: { runs: runsBefore, steps: stepsBefore, others: othersBefore } = NOTHING } = request;
   const pinned = signature(want);
-  const others = new Map<string, Other>();
+  const others = new Map(othersBefore.map((other) => [signature(other.blame), other] as const));
   const tried = new Set<string>();
-  let runs = 0;
-  let steps = 0;
+  let runs = runsBefore;
+  let steps = stepsBefore;
 
   const verdictOn = (candidate: Case): Judgement => {
     runs += 1;
@@ -86,7 +94,7 @@ export function shrink(request: ShrinkRequest): Shrunk {
     if (!verdict) return undefined;
     const booted = bootAt(candidate.knobs);
     const cut = cutTail(booted, candidate, verdict.after, patient);
-    return { ...cut, booted, size: sizeOf(booted, cut.run, cut.trace) };
+    return { ...cut, booted, blame: verdict.blame, size: sizeOf(booted, cut.run, cut.trace) };
   };
 
   const given = standing(run);
@@ -100,6 +108,9 @@ export function shrink(request: ShrinkRequest): Shrunk {
     get trace() {
       return now.trace;
     },
+    get blame() {
+      return now.blame;
+    },
     get booted() {
       return now.booted;
     },
@@ -110,6 +121,7 @@ export function shrink(request: ShrinkRequest): Shrunk {
     if (tried.has(text)) return 'refused';
     if (knobs === 'keep' && canonical(candidate.knobs) !== canonical(now.run.knobs)) return 'refused';
     if (!canStart(bootAt(candidate.knobs), candidate)) return 'refused';
+    if (isTooMuchToAsk(bootAt(candidate.knobs), candidate, now, fewestWords)) return 'refused';
     if (steps + wordsOf(candidate).length > budget) return 'spent';
     tried.add(text);
     const next = standing(candidate);
@@ -150,6 +162,13 @@ function othersIn(run: Case, { verdicts, words, skipped }: Judgement, pinned: st
       const schedule = words.filter((_word, at) => at < after && !lost.has(at));
       return { blame, case: withWords(run, schedule, after > run.schedule.length ? run.loop : []) };
     });
+}
+
+/** Fewer words than any case has; or just as many, all of which must then be followed, and in what decides next no simpler. */
+function isTooMuchToAsk(booted: Booted, candidate: Case, now: Standing, fewestWords: number): boolean {
+  const words = wordsOf(candidate).length;
+  if (words > fewestWords) return false;
+  return words < fewestWords || isSimpler(now.size, sizeOfText(booted, candidate));
 }
 
 /** At other knobs there may be other users and other calls. */

@@ -14,7 +14,14 @@ import { handovers, threadOf, wordsOf } from './words.ts';
 export type Size = readonly number[];
 
 /** @param run a case whose every word can be followed, as in `trace` */
-export function sizeOf(booted: Booted, run: Case, { schedule, loop }: Trace): Size {
+export const sizeOf = (booted: Booted, run: Case, { schedule, loop }: Trace): Size => [
+  ...sizeOfText(booted, run),
+  sum([...schedule, ...loop].map(({ tamer }) => tamer.length)),
+  inversions(booted, run.schedule) + inversions(booted, run.loop ?? []),
+];
+
+/** The weightier counts: those that the text of a case alone decides. */
+export function sizeOfText(booted: Booted, run: Case): Size {
   const words = wordsOf(run);
   const calls = Object.values(run.workload).flat();
   return [
@@ -25,8 +32,6 @@ export function sizeOf(booted: Booted, run: Case, { schedule, loop }: Trace): Si
     sum(Object.entries(booted.knobs).map(([knob, value]) => booted.design.knobs[knob]?.indexOf(value) ?? 0)),
     sum(calls.map((text) => wildness(booted, text))),
     handovers(words),
-    sum([...schedule, ...loop].map(({ tamer }) => tamer.length)),
-    inversions(booted, run.schedule) + inversions(booted, run.loop ?? []),
   ];
 }
 

@@ -102,8 +102,11 @@ async function shrinking(file: string, options: Options, terminal: Terminal): Pr
       of.schedule.length + (of.loop?.length ?? 0);
     terminal.say(`${storyOf(booted, shrunk.run, properties, verdict.blame, terminal.look)}\n`);
     terminal.say(
-      `${words(run)} words became ${words(shrunk.run)} in ${grouped(shrunk.runs)} runs and ${grouped(shrunk.steps)} steps; shortest: ${shrunk.shortest}`,
+      `${words(run)} words became ${words(shrunk.run)} in ${grouped(shrunk.runs)} runs and ${grouped(shrunk.steps)} steps`,
     );
+    const proof = shrunk.shortest === 'proved' ? 'proved' : 'not proved';
+    terminal.say(`shortest, ${proof}: ${shrunk.because} (${grouped(shrunk.searched)} states searched)`);
+    if (!shrunk.complete) terminal.say(`not minimal in everything else: ${shrunk.why}; --steps sets the budget`);
     terminal.say(`saved ${asTyped(written)}\n${replayCommand(written, chosen.from)}`);
     for (const other of shrunk.others) {
       const found = { ...entry.found, shortest: 'not proved: met while shrinking something else' };

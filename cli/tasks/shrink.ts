@@ -21,8 +21,12 @@ export interface ShrinkDone {
   readonly runs: number;
   readonly steps: number;
   readonly complete: boolean;
-  /** 'proved', or 'not proved: ' and why. */
+  readonly why: string;
+  /** 'proved', or 'not proved: ' and between what the shortest lies. */
   readonly shortest: string;
+  /** What the proof says, or how far it came, and the states it searched. */
+  readonly because: string;
+  readonly searched: number;
   readonly others: readonly { readonly blame: Blame; readonly run: Case }[];
 }
 
@@ -43,9 +47,12 @@ export async function shrinking({
     runs: shrunk.runs,
     steps: shrunk.steps,
     complete: shrunk.complete,
+    why: shrunk.why,
     shortest: shrunk.proved
       ? 'proved'
       : `not proved: ${[shrunk.complete ? '' : shrunk.why, shrunk.because].filter((each) => each !== '').join('; ')}`,
+    because: shrunk.because,
+    searched: shrunk.searched,
     others: shrunk.others.map(({ blame, case: run }) => ({ blame, run })),
   };
 }
