@@ -194,7 +194,7 @@ describe('everything shrinks to a 1-minimal case with the same verdict', () => {
         if (run.schedule.length > schedule.length) padded += 1;
         expect(flaw(of, run, blame)).toBeUndefined();
       }),
-      { numRuns: 30, seed: SEED },
+      { numRuns: 40, seed: SEED },
     );
     expect(padded).toBeGreaterThan(10);
   });

@@ -7,7 +7,7 @@
  * case: what the processes called on it is its workload.
  */
 import { word } from '../../model/case.ts';
-import { type Booted, type Workload, start } from '../../model/design.ts';
+import { type Booted, type Workload, mayCall, start } from '../../model/design.ts';
 import { type Call, showCall } from '../../model/objects/user.ts';
 import { type Learned, type Turn, type Way, apply } from './learned.ts';
 import { StateStore, enlarged } from './store.ts';
@@ -53,8 +53,13 @@ export class AnyCalls {
   private readonly width: number;
   private readonly row: number;
   private readonly ahead: Uint16Array;
-  private readonly calls: readonly Call[];
-  private readonly callers: readonly { readonly user: string; readonly threadAt: number; readonly slot: number }[];
+  private readonly callers: readonly {
+    readonly user: string;
+    readonly threadAt: number;
+    readonly slot: number;
+    /** What this process may call. */
+    readonly calls: readonly Call[];
+  }[];
   private parents: Int32Array = new Int32Array(1024);
   private takenBy: Int32Array = new Int32Array(1024);
   private readonly steps: Taken[] = [];
@@ -71,11 +76,12 @@ export class AnyCalls {
     this.pairs = new Int32Array(this.next.buffer);
     this.ahead = new Uint16Array(this.width);
     this.boot = learned.packing.pack(start(booted, {}));
-    this.calls = callsOf(booted);
+    const calls = callsOf(booted);
     this.callers = Object.keys(booted.machine.boot.users).map((user) => ({
       user,
       threadAt: learned.threads.indexOf(user),
       slot: learned.packing.slotAt.get(['users', user, 'todo'].join('\0')) as number,
+      calls: calls.filter(({ call }) => mayCall(booted, user, call)),
     }));
   }
 
@@ -104,9 +110,9 @@ export class AnyCalls {
         apply(way, this.next, 0);
         if (enough(way, taken)) return taken;
       }
-    for (const { user, threadAt, slot } of this.callers) {
+    for (const { user, threadAt, slot, calls } of this.callers) {
       if (look.turns[threadAt]?.open.kind !== 'idle') continue;
-      for (const call of this.calls) {
+      for (const call of calls) {
         this.ahead.set(look.words);
         this.ahead[slot] = this.learned.packing.intern(slot, [call]);
         for (const way of this.learned.turn(threadAt, this.ahead, 0).ways) {

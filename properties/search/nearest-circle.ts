@@ -8,7 +8,8 @@
  * that begins a call on the way has one call less to make and is never back.
  */
 import type { KernelState } from '../../model/machine.ts';
-import { getsSomethingDone, isPromised, underWay } from '../lasso.ts';
+import { isPromised } from '../../model/objects/fence.ts';
+import { getsSomethingDone, underWay } from '../lasso.ts';
 import { signature } from '../property.ts';
 import { AnyCalls, type Path, type Taken } from './any-calls.ts';
 import { Learned, type Turn, type Way } from './learned.ts';
