@@ -8,6 +8,7 @@ import { commitTailResv } from './commit-tail-resv.ts';
 import { crossRelease } from './cross-release.ts';
 import { dmaBufDynamicImporter } from './dma-buf-dynamic-importer.ts';
 import { dmaBufStaticImporter } from './dma-buf-static-importer.ts';
+import { directSubmit } from './direct-submit.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictWithTicket } from './evict-with-ticket.ts';
 import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
@@ -68,6 +69,7 @@ export const designs: readonly Design[] = [
   timeoutAndCollect,
   userFenceKeptApart,
   transitionBoundaryFence,
+  directSubmit,
   userQueueEviction,
   systemPlacementFenced,
   limboToVram,

@@ -211,7 +211,7 @@ function workWait(kernel: KernelState, queue: string): Wait | undefined {
   const { ring_buffer, rptr, rung, fault_buffer, busy, polls, until } = queueRow(kernel, queue);
   const answer = answerWait(kernel, queue);
   if (answer) return answer;
-  if (ring_buffer && rptr === rung)
+  if (ring_buffer && rptr === rung && !busy)
     return { on: 'user queue', object: queue, owedBy: [], because: `nobody rings for ${queue}`, idle: true };
   const poll = busy || polls === '' ? undefined : pollWait(kernel, polls, until);
   if (poll) return poll;

@@ -9,13 +9,13 @@ import {
   reset_queue,
   ring_doorbell,
   ring_is_empty,
+  take_packet_back,
   unmap_queue,
   user_queue,
   witness,
   work_a_while,
   write_packet,
   write_user_fence,
-  write_wptr,
 } from './index.ts';
 
 const rings = (lines: Block, options: Parameters<typeof user_queue>[0] = {}, irq: Block = [witness('told')]) =>
@@ -87,7 +87,17 @@ describe('the ring', () => {
     expect(empty()).toBe('1');
     expect(empty(write_packet('queue'))).toBe('1');
     expect(empty(...submit)).toBe('0');
-    expect(empty(...submit, write_wptr('queue', 0), ring_doorbell('queue'))).toBe('1');
+    expect(empty(...submit, take_packet_back('queue'), ring_doorbell('queue'))).toBe('1');
+  });
+  test('a write pointer that is moved back too late sends the hardware all the way round (G1.5)', () => {
+    const told = (...begun: readonly string[]) => {
+      const at = rings([submit, take_packet_back('queue'), ring_doorbell('queue')]);
+      at.plays('task', 'task', ...begun);
+      at.runs('task');
+      return witnessed(at.runs('queue')).length;
+    };
+    expect(told()).toBe(0);
+    expect(told('queue')).toBe(4);
   });
 });
 

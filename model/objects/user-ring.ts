@@ -37,14 +37,24 @@ export const overwrite_packet = instruction(
     },
   },
 );
-/** Has the hardware read all that the doorbell told it of? ret '1' or '0'. Nothing on it will signal any more then. */
+/** Move the write pointer back to the read pointer. Hardware that is past it by the time the bell rings goes all the way round. */
+export const take_packet_back = instruction('take_packet_back', (queue: string) => ({ queue }), {
+  text: ({ queue }) => `*${queue}->wptr = ${queue}->rptr`,
+  touches: onQueue,
+  run: (kernel, me, { queue }) => {
+    const row = queueRow(kernel, queue);
+    row.wptr = row.rptr;
+    returns(kernel, me, '0');
+  },
+});
+/** Is the hardware through with all that the doorbell told it of? ret '1' or '0'. Nothing on it will signal any more then. */
 export const ring_is_empty = instruction('ring_is_empty', (queue: string) => ({ queue }), {
   text: ({ queue }) => `${queue}->rptr == ${queue}->wptr`,
   touches: onQueue,
   run: (kernel, me, { queue }) => {
-    const { rptr, rung } = queueRow(kernel, queue);
-    returns(kernel, me, rptr === rung ? '1' : '0');
+    const { rptr, rung, busy } = queueRow(kernel, queue);
+    returns(kernel, me, rptr === rung && !busy ? '1' : '0');
   },
 });
 
-export const userRing: KernelObject = { ops: [write_packet, overwrite_packet, ring_is_empty] };
+export const userRing: KernelObject = { ops: [write_packet, overwrite_packet, take_packet_back, ring_is_empty] };
