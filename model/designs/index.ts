@@ -9,6 +9,7 @@ import { crossRelease } from './cross-release.ts';
 import { dmaBufDynamicImporter } from './dma-buf-dynamic-importer.ts';
 import { dmaBufStaticImporter } from './dma-buf-static-importer.ts';
 import { directSubmit } from './direct-submit.ts';
+import { doorbellScheduler } from './doorbell-scheduler.ts';
 import { drmSchedHwFence } from './drm-sched-hw-fence.ts';
 import { evictWithTicket } from './evict-with-ticket.ts';
 import { dynamicDmaBufUserptr } from './dynamic-dma-buf-userptr.ts';
@@ -70,6 +71,7 @@ export const designs: readonly Design[] = [
   userFenceKeptApart,
   transitionBoundaryFence,
   directSubmit,
+  doorbellScheduler,
   userQueueEviction,
   systemPlacementFenced,
   limboToVram,
