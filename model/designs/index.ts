@@ -31,6 +31,7 @@ import { resetAndModeset } from './reset-and-modeset.ts';
 import { resetBigLock } from './reset-big-lock.ts';
 import { resetReallocates } from './reset-reallocates.ts';
 import { resourceNull } from './resource-null.ts';
+import { preemptFence } from './preempt-fence.ts';
 import { proxyFence } from './proxy-fence.ts';
 import { pinEverythingDriver } from './pin-everything-driver.ts';
 import { pinnedWorkingSet } from './pinned-working-set.ts';
@@ -105,4 +106,5 @@ export const designs: readonly Design[] = [
   faultAndFenceGroups,
   dmaBufStaticImporter,
   dmaBufDynamicImporter,
+  preemptFence,
 ];
