@@ -37,6 +37,7 @@ import { pinEverythingDriver } from './pin-everything-driver.ts';
 import { pinnedWorkingSet } from './pinned-working-set.ts';
 import { restoreWorker } from './restore-worker.ts';
 import { splitSwapPlacement } from './split-swap-placement.ts';
+import { revoke } from './revoke.ts';
 import { shrinkerWaitsFence } from './shrinker-waits-fence.ts';
 import { submitIoctlFence } from './submit-ioctl-fence.ts';
 import { swapNotifyLateError } from './swap-notify-late-error.ts';
@@ -107,4 +108,5 @@ export const designs: readonly Design[] = [
   dmaBufStaticImporter,
   dmaBufDynamicImporter,
   preemptFence,
+  revoke,
 ];
