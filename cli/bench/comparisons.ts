@@ -142,7 +142,7 @@ export function matches(measure: Measure, folder: string, quick: boolean, chosen
       what: 'symmetry, two-phase commit with 8 interchangeable managers',
       unit: 'searches',
       sides: {
-        orbits: ourSide(measure, 'one state of each orbit', 'quotient', { n: 8 }, { once: true }),
+        orbits: ourSide(measure, 'one state of each orbit', 'orbits', { n: 8 }, { once: true }),
         all: ourSide(measure, 'all states, packed', 'search', { n: 8, mode: 'packed' }, { once: true }),
       },
       rows: [{ ours: 'orbits', theirs: 'all', goal: 1 }],

@@ -3,7 +3,7 @@ import { claimed, edgesOf, neverReaching } from '../../properties/search/constra
 import { batonAt, fairRelay, relay } from '../../properties/search/classics/relay.ts';
 import { twoPhaseCommit } from '../../properties/search/classics/two-phase-commit.ts';
 import { Learned } from '../../properties/search/learned.ts';
-import { quotient } from '../../properties/search/reductions/quotient.ts';
+import { reduced } from '../../properties/search/reductions/reduced.ts';
 import { Symmetries } from '../../properties/search/reductions/symmetry.ts';
 import { breadthFirst } from '../../properties/search/storage/breadth.ts';
 import { Streett } from '../../properties/search/streett.ts';
@@ -28,11 +28,13 @@ export const searchSides: Sides = {
     return { states, transitions, depth };
   },
   /** How many orbits, and how many steps out of one state of each. */
-  quotient({ n = 3 }) {
+  orbits({ n = 3 }) {
     const learned = new Learned(twoPhaseCommit(n));
     const managers = Array.from({ length: n }, (_, at) => [`rm${at}`]);
     const from = learned.packing.pack(learned.system.boot);
-    const { states, transitions } = quotient(new Symmetries(learned, { classes: [managers] }), from, UNBOUNDED);
+    const symmetries = new Symmetries(learned, { classes: [managers] });
+    const nothingElse = { clusters: false, merges: false, debts: false };
+    const { states, transitions } = reduced(learned, from, { ...UNBOUNDED, ...nothingElse, symmetries });
     return { states, transitions };
   },
   /** Will the baton of twelve runners arrive? */

@@ -39,7 +39,7 @@ export type Counted = Omit<Told, 'wallSeconds' | 'cpuSeconds'>;
 export type Sides = Readonly<Record<string, (task: Task) => Counted | Promise<Counted>>>;
 
 const [name = '', what = '{}'] = process.argv.slice(2);
-const searches = ['search', 'together', 'quotient', 'fairness'];
+const searches = ['search', 'together', 'orbits', 'fairness'];
 const sides: Sides = searches.includes(name)
   ? (await import('./search-sides.ts')).searchSides
   : (await import('./design-sides.ts')).designSides;

@@ -25,8 +25,10 @@
  * the system has none either; where it finds one, the search is made again without sleep.
  *
  * Where members may be exchanged, a state counts as found when one of its orbit is. An exchange makes a path of a path and
- * keeps what is independent, so all of the above holds of orbits; who sleeps is renamed with the state. What is shown and
- * learned is every image, so leaves and witnesses are those of all states.
+ * keeps what is independent, so all of the above holds of orbits; who sleeps is renamed with the state. Not every image is
+ * shown, for there may be n!, but one for every leaf, and for every step of which anything is said as far as its process and
+ * the judge can tell it from others (equivariance.ts): so leaves, witnesses and what is said of steps are those of all
+ * states. What rests is shown in every image. Of circles of debts is said what kind they are, and not whose.
  *
  * Clusters rest on what is known of others' futures, and leaves become known on the way. So the search goes round until
  * a round learns nothing new. Then nothing is unknown: take a shortest path from a state of the search to a leaf that
@@ -47,7 +49,7 @@ import { Knowledge } from './knowledge.ts';
 import { Links } from './links.ts';
 import { FULLY, PARTLY, type Proviso, STEPWISE, keepsFairCircles, mayBeLeft } from './provisos.ts';
 import type { Shifts } from './shift.ts';
-import { NotInterchangeable, type Renaming, type Symmetries, inverse } from './symmetry.ts';
+import { type Image, type Renaming, type Symmetries, inverse } from './symmetry.ts';
 
 export interface ReducedOptions<F, S extends object = object> {
   /** Stop after this many states. */
@@ -67,8 +69,9 @@ export interface ReducedOptions<F, S extends object = object> {
    */
   readonly sleeps?: boolean;
   /**
-   * Members that may be exchanged: of states that differ by that one is kept. What is shown to visitors is every image
-   * of a state, and of a step with facts, with a number for `schedule` that knows which image it is.
+   * Members that may be exchanged: of states that differ by that one is kept. Shown to visitors are besides: an image of
+   * a state for every leaf that its images have, all images of a state at rest, and of a step with facts those that the
+   * judge can tell apart; each with a number for `schedule` that knows which image it is.
    */
   readonly symmetries?: Symmetries<S, F>;
   /** Sequence numbers of which only the distance matters; with nothing else, see refuses.ts. */
@@ -131,17 +134,19 @@ export function reduced<S extends object, F>(
 ): Reduced<S, F> {
   const knowledge = new Knowledge<S, F>(learned, options.patient);
   const judgements = options.judge && new Judgements(learned, options.judge);
-  const orbits = options.symmetries && orbitsOf(options.symmetries, from);
+  const { symmetries } = options;
   const version = (): number => knowledge.version + (judgements?.version ?? 0);
   if (options.shifts && (options.clusters || options.merges || options.sleeps || options.symmetries))
     throw new Error('numbers are shifted only where nothing else is left out');
   if (options.circles && (options.shifts || options.symmetries))
     throw new Error('circles of what stands for other states are not kept');
   let sleeps = options.sleeps === true && learned.threads.length <= MOST_SLEEPERS;
-  for (let rounds = 1, limit = FIRST_ROUND; ; rounds += 1) {
+  const learns = options.clusters || options.merges || sleeps;
+  for (let rounds = 1, limit = learns ? FIRST_ROUND : options.maxStates; ; rounds += 1) {
     const before = version();
-    // A process that reads more widely than can be remembered has no futures to look up: expand everything.
-    const blind = learned.tooWide.length > 0;
+    // Where nobody's future is asked for, or a process reads more widely than can be remembered: expand everything.
+    const blind = learned.tooWide.length > 0 || !learns;
+    const orbits = symmetries && orbitsOf(symmetries, from);
     const round = new Round(learned, knowledge, judgements, { ...options, sleeps: sleeps && !blind }, blind, orbits);
     options.begins?.((state) => round.schedule(state));
     const exhausted = round.run(from, Math.min(limit, options.maxStates));
@@ -172,24 +177,16 @@ export function reduced<S extends object, F>(
   }
 }
 
-/** Ways to exchange members beyond which showing every image costs more than it saves. */
-const MOST_IMAGES = 24;
+/** Images of one state at rest, all of which are shown. */
+const MOST_AT_REST = 5040;
 interface Orbits<S extends object, F> {
   readonly symmetries: Symmetries<S, F>;
   readonly equivariance: Equivariance<S, F>;
-  /** All renamings, the identity first, and for each what takes it back. */
-  readonly group: readonly Renaming[];
-  readonly back: readonly Renaming[];
-  /** For each renaming, the process that each becomes. */
-  readonly becomes: readonly (readonly number[])[];
 }
 function orbitsOf<S extends object, F>(symmetries: Symmetries<S, F>, from: Uint16Array): Orbits<S, F> {
-  const { threads } = symmetries.learned;
   const equivariance = new Equivariance(symmetries);
   equivariance.checkStart(from);
-  const group = symmetries.group(MOST_IMAGES);
-  const becomes = group.map((each) => threads.map((name) => threads.indexOf(symmetries.name(name, each))));
-  return { symmetries, equivariance, group, back: group.map(inverse), becomes };
+  return { symmetries, equivariance };
 }
 
 class Round<S extends object, F> {
@@ -206,7 +203,8 @@ class Round<S extends object, F> {
   private readonly blind: boolean;
   private readonly clusters: Clusters<S, F>;
   private readonly orbits: Orbits<S, F> | undefined;
-  private readonly images: number;
+  /** States and images that were shown as such: the state looked at, and what its members have become. */
+  private readonly shown: { readonly number: number; readonly renaming: Renaming }[] = [];
   private readonly store: Kept;
   private readonly candidate: Uint16Array;
   // Every state looked at has a number here: where it was come from, and by which way.
@@ -223,6 +221,8 @@ class Round<S extends object, F> {
   /** The cluster that a state was found to have before it was kept. */
   private readonly planned: (readonly number[] | undefined)[] = [];
   private readonly links = new Links();
+  /** Every image of every state at rest: two states of one orbit may have been kept, and are to be counted once. */
+  private readonly atRest = new Set<string>();
   /** Who was passed over on the road that was gone last, as a set of bits. */
   private passed = NOBODY;
   /** The last state that was expanded. */
@@ -244,7 +244,6 @@ class Round<S extends object, F> {
     this.clusters = new Clusters(knowledge, judgements, options.debts, (turn) => this.allowed(turn, true));
     const { width } = learned.packing;
     this.orbits = orbits;
-    this.images = orbits?.group.length ?? 1;
     this.store = new Kept(learned.packing, formOf(orbits?.symmetries, options.shifts));
     this.candidate = new Uint16Array(width);
   }
@@ -259,8 +258,9 @@ class Round<S extends object, F> {
   /** @param shown the number of a state that was looked at, as it was shown: which image of it included */
   schedule(shown: number): string[] {
     const words: string[] = [];
-    const renaming = this.orbits?.group[shown % this.images];
-    for (let at = Math.floor(shown / this.images); this.parents[at] !== NONE; at = this.parents[at] as number)
+    const image = shown % 2 === 1 ? this.shown[(shown - 1) / 2] : undefined;
+    const renaming = image?.renaming;
+    for (let at = image ? image.number : shown / 2; this.parents[at] !== NONE; at = this.parents[at] as number)
       words.push(this.wordOf(this.learned.way(this.ways[at] as number), renaming));
     return words.reverse();
   }
@@ -332,7 +332,7 @@ class Round<S extends object, F> {
       numbers.set(id, known);
       return known;
     });
-    const schedule = (state: number): string[] => this.schedule((this.numbers[state] as number) * this.images);
+    const schedule = (state: number): string[] => this.schedule((this.numbers[state] as number) * 2);
     const { states } = store;
     const more = { expanded, transitions, depth, resting, exhausted: true };
     return { learned, store: states, first, to, way, wayOf, schedule, ...more };
@@ -374,35 +374,45 @@ class Round<S extends object, F> {
       return turn;
     });
   }
-  /** Show a state, and its images with what every process can do in them. @throws when it has no images */
+  /** Show a state, and as many of its images as have something to show. @throws when it has no images */
   private show(number: number, turns: readonly Turn<F>[], words: Uint16Array, at: number, rests: boolean): void {
-    this.options.state?.(number * this.images, turns, words, at, rests);
+    this.options.state?.(number * 2, turns, words, at, rests);
     this.options.shifts?.check(words, at, turns);
-    if (!this.orbits) return;
-    const { symmetries, equivariance, group } = this.orbits;
-    equivariance.check(words, at, turns);
-    for (let nth = 1; nth < group.length; nth += 1) {
-      const image = symmetries.apply(words, at, group[nth] as Renaming).slice();
-      this.options.state?.(number * this.images + nth, this.turnsOf(image, 0), image, 0, rests);
+    if (!this.orbits) {
+      if (rests) this.resting += 1;
+      return;
     }
+    const { symmetries, equivariance } = this.orbits;
+    const showImage = (image: Image): void =>
+      this.options.state?.(this.numberOf(number, image), this.turnsOf(image.words, 0), image.words, 0, rests);
+    equivariance.check(words, at, turns, (image) => {
+      if (isMoved(image)) showImage(image);
+    });
+    if (!rests) return;
+    for (const image of symmetries.orbit(words, at, MOST_AT_REST)) {
+      const text = image.words.join();
+      if (!this.atRest.has(text) && isMoved(image)) showImage(image);
+      this.atRest.add(text);
+    }
+    this.resting = this.atRest.size;
+  }
+  private numberOf(number: number, { renaming }: Image): number {
+    return this.shown.push({ number, renaming }) * 2 - 1;
   }
   /** Show a step and, if anything is to be said of it, its images; the state after it stands in `candidate`. */
   private showStep(turn: Turn<F>, way: Way<F>, from: number, before: Uint16Array | undefined): void {
-    if (way.facts.length > 0 && !this.blind) this.judgements?.meet(turn, way, this.candidate);
-    this.options.step?.(way, from * this.images, this.candidate);
+    const judgements = this.blind ? undefined : this.judgements;
+    if (way.facts.length > 0) judgements?.meet(turn, way, this.candidate);
+    this.options.step?.(way, from * 2, this.candidate);
     if (!this.orbits || !before) return;
-    const { symmetries, group, becomes } = this.orbits;
-    for (let nth = 1; nth < group.length; nth += 1) {
-      const renaming = group[nth] as Renaming;
-      const image = symmetries.apply(before, 0, renaming).slice();
-      const its = this.learned.turn((becomes[nth] as readonly number[])[way.threadAt] as number, image, 0);
-      const after = symmetries.apply(this.candidate, 0, renaming).slice();
-      const outcome = symmetries.text(way.outcome, renaming);
-      const theirs = its.ways.find((each) => each.outcome === outcome && leads(each, image, after));
-      if (!theirs) throw new NotInterchangeable(`not interchangeable: ${way.line} has no image that goes ${outcome}`);
-      if (!this.blind) this.judgements?.meet(its, theirs, after);
-      this.options.step?.(theirs, from * this.images + nth, after);
-    }
+    const { equivariance } = this.orbits;
+    const slotsOf = (each: Way<F>, words: Uint16Array): Iterable<number> =>
+      this.options.judge?.slots(each, words) ?? [];
+    equivariance.look(turn, way, before, this.candidate, slotsOf, (image, its, theirs, after) => {
+      if (!isMoved(image)) return;
+      judgements?.meet(its, theirs, after);
+      this.options.step?.(theirs, this.numberOf(from, image), after);
+    });
   }
   private allowed(turn: Turn<F>, owed: boolean): number {
     if (!this.options.patient || !owed || !turn.time) return turn.ways.length;
@@ -420,7 +430,6 @@ class Round<S extends object, F> {
     if (!owed) this.sleepers[state] = NOBODY;
     if (first) {
       const rests = !owed && turns.every((turn) => !turn.time);
-      if (rests) this.resting += 1;
       this.show(number, turns, words, at, rests);
       this.last = state;
     }
@@ -541,17 +550,13 @@ class Round<S extends object, F> {
   /** Who of those asleep in `candidate` they are in the state of its orbit that was kept. */
   private asleepThere(state: number, asleep: number): number {
     if (!this.orbits || asleep === NOBODY) return asleep;
-    const { symmetries, group, back, becomes } = this.orbits;
+    const { symmetries, equivariance } = this.orbits;
     const { width } = this.learned.packing;
-    const here = symmetries.canonical(this.candidate, 0).slice();
-    const there = symmetries.canonical(this.store.words, state * width);
-    const nth = (renaming: Renaming): number =>
-      group.findIndex((each) => each.every((to, from) => renaming[from] === to));
-    const on = becomes[nth(here)] as readonly number[];
-    const off = becomes[nth(back[nth(there)] as Renaming)] as readonly number[];
+    const here = symmetries.canonical(this.candidate, 0);
+    const back = inverse(symmetries.canonical(this.store.words, state * width));
     let theirs = NOBODY;
     for (let thread = 0; asleep >> thread !== 0; thread += 1)
-      if ((asleep >> thread) & 1) theirs |= 1 << (off[on[thread] as number] as number);
+      if ((asleep >> thread) & 1) theirs |= 1 << equivariance.process(equivariance.process(thread, here), back);
     return theirs;
   }
   /** This state is come to again: who slept in it only on the way of before is to be followed after all. */
@@ -601,17 +606,12 @@ class Round<S extends object, F> {
   }
 }
 
+const isMoved = ({ renaming }: Image): boolean => renaming.some((to, from) => to !== from);
+
 function formOf<S extends object, F>(
   symmetries: Symmetries<S, F> | undefined,
   shifts: Shifts<S, F> | undefined,
 ): FormOf | undefined {
   if (symmetries) return (words) => symmetries.apply(words, 0, symmetries.canonical(words, 0));
   return shifts && ((words) => shifts.form(words));
-}
-
-/** Does this way lead from one state to the other? */
-function leads(way: Way<unknown>, from: Uint16Array, to: Uint16Array): boolean {
-  const after = from.slice();
-  apply(way, after, 0);
-  return after.every((value, slot) => value === to[slot]);
 }

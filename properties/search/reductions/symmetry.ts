@@ -31,6 +31,12 @@ export class NotInterchangeable extends Error {}
 /** A renaming: for each member, counted over all classes, the member that it becomes. */
 export type Renaming = Int32Array;
 
+/** A state that another becomes, and the renaming by which it does. */
+export interface Image {
+  readonly words: Uint16Array;
+  readonly renaming: Renaming;
+}
+
 /** A value with names in it: whom it names, in order; in a list kept sorted by name the order says nothing. */
 interface Naming {
   readonly members: readonly number[];
@@ -110,19 +116,33 @@ export class Symmetries<S extends object, F> {
       }),
     );
   }
-  /** All renamings, the identity first. @throws when there are more than `most` */
-  group(most: number): Renaming[] {
-    const all = [this.identity()];
-    const seen = new Set([all.join()]);
-    for (const each of all)
-      for (const generator of this.generators) {
-        const next = each.map((member) => generator[member] as number);
-        if (seen.has(next.join())) continue;
-        seen.add(next.join());
-        all.push(next);
-        if (all.length > most) throw new NotInterchangeable(`more than ${most} ways to exchange members`);
+  /**
+   * Every state that the one at `words[at]` becomes, each once, itself first, and by which renaming: as many as there
+   * are different ones, not n!.
+   * @throws when there are more than `most`
+   */
+  orbit(words: Uint16Array, at: number, most: number): readonly Image[] {
+    const { generators } = this;
+    const here = words.slice(at, at + this.out.length);
+    const images: Image[] = [{ words: here, renaming: this.identity() }];
+    const seen = new Set([here.join()]);
+    for (const image of images)
+      for (const generator of generators) {
+        const next = this.exchange(image, generator);
+        const text = next.words.join();
+        if (seen.has(text)) continue;
+        seen.add(text);
+        images.push(next);
+        if (images.length > most) throw new NotInterchangeable(`more than ${most} images of one state`);
       }
-    return all;
+    return images;
+  }
+  /** One more exchange. */
+  exchange({ words, renaming }: Image, generator: Renaming): Image {
+    return {
+      words: this.apply(words, 0, generator).slice(),
+      renaming: renaming.map((member) => generator[member] as number),
+    };
   }
   /** The field of this slot, of whatever row: 'locks.readers'. */
   field(slot: number): string {
