@@ -11,6 +11,7 @@ import { addReplay } from './commands/replay.ts';
 import { addReport } from './commands/report.ts';
 import { addShrink } from './commands/shrink.ts';
 import { addWatch } from './commands/watch.ts';
+import { addCompletion } from './completion.ts';
 import { version } from './files.ts';
 import { USAGE, oneLine } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
@@ -35,6 +36,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   };
   for (const addTo of [addFuzz, addCheck, addReplay, addShrink, addReport, addList, addInit, addWatch])
     addTo(program, terminal, finish);
+  addCompletion(program, args.at(-1) ?? '');
   if (args.length === 0) {
     terminal.say(program.helpInformation().trimEnd());
     return USAGE;
@@ -50,6 +52,14 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   }
 }
 
+const namesOf = (program: Command): string =>
+  program
+    .createHelp()
+    .visibleCommands(program)
+    .map((each) => each.name())
+    .filter((name) => name !== 'help')
+    .join(', ');
+
 /** What commander complains about, with what exists. */
 function complaint(error: CommanderError, program: Command, args: readonly string[]): string {
   const message = error.message.replace(/^error: /, '');
@@ -60,9 +70,9 @@ function complaint(error: CommanderError, program: Command, args: readonly strin
       return `${message}; there are: ${[...flags, '--help'].join(', ')}`;
     }
     case 'commander.help':
-      return `unknown command '${args.at(-1) ?? ''}'; there are: ${program.commands.map((each) => each.name()).join(', ')}`;
+      return `unknown command '${args.at(-1) ?? ''}'; there are: ${namesOf(program)}`;
     case 'commander.unknownCommand':
-      return `${message}; there are: ${program.commands.map((each) => each.name()).join(', ')}`;
+      return `${message}; there are: ${namesOf(program)}`;
     case 'commander.missingArgument':
       return `${message}; usage: fenceproof ${command?.name() ?? ''} ${command?.usage() ?? ''}`;
     default:
