@@ -34,7 +34,7 @@ describe('in the editor', () => {
       ],
     });
     // @ts-expect-error there is no such knob
-    design({ ...about, knobs: { waits: ['no'] }, kernel: ({ wait }) => (void wait, { threads: {} }) });
+    design({ ...about, knobs: { waits: ['no'] }, kernel: ({ wait: _wait }) => ({ threads: {} }) });
   });
   test('a table and a field exist, and a value is one of those that the field may have', () => {
     expectTypeOf({ locks: { a: { class: 'c' } }, bos: { b: { place: 'VRAM' as const } } }).toExtend<api.Objects>();

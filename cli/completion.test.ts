@@ -29,7 +29,7 @@ describe('Tab', () => {
     expect(await offered('check', '--format', '')).toEqual([...tables, ...runFormats].map(({ name }) => name));
     expect(await offered('fuzz', '--design', 'vgem')).toEqual(['vgem-fence']);
     expect(await offered('fuzz', '--property', 'no-dead')).toEqual(['no-deadlock']);
-    expect(await offered('check', 'canary-abba', '--knobs', 'order=s')).toEqual(['order=same']);
+    expect(await offered('check', 'canary-abba', '--knobs', 'order')).toContain('order=same');
   });
   test('offers files where a file is wanted, and goes on below directories', async () => {
     expect(await offered('replay', `${packageCorpus}/canary-abba.same`)).toEqual([
