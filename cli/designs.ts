@@ -16,6 +16,7 @@ import { properties } from '../properties/index.ts';
 import type { Property } from '../properties/property.ts';
 import { strategies } from '../properties/search/strategies/index.ts';
 import { onOneMachine, parseMeeting } from './meeting.ts';
+import { planted } from './campaign/canary.ts';
 import { oneLine, refusal } from './refusal.ts';
 
 /** A design, and the absolute path of the file it was loaded from when it is a user's own. */
@@ -53,7 +54,7 @@ async function oneOf(text: string): Promise<Chosen> {
   return all[0] as Chosen;
 }
 function builtIn(name: string): Chosen {
-  const design = designs.find((each) => each.name === name);
+  const design = [...designs, planted].find((each) => each.name === name);
   if (design) return { design };
   throw refusal(
     `unknown design "${oneLine(name)}"; there are: ${list(designs.map((each) => each.name))}; a file of your own is given as ./${oneLine(name)}.ts`,

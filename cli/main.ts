@@ -3,10 +3,12 @@
  * fault, and one line on standard error says what, where, and what exists; 130: interrupted.
  */
 import { Command, CommanderError } from 'commander';
+import { addCampaign } from './commands/campaign.ts';
 import { addCheck } from './commands/check.ts';
 import { addFuzz } from './commands/fuzz.ts';
 import { addInit } from './commands/init.ts';
 import { addList } from './commands/list.ts';
+import { addMerge } from './commands/merge.ts';
 import { addReplay } from './commands/replay.ts';
 import { addReport } from './commands/report.ts';
 import { addShrink } from './commands/shrink.ts';
@@ -34,7 +36,18 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   const finish = (with_: number): void => {
     status = with_;
   };
-  for (const addTo of [addFuzz, addCheck, addReplay, addShrink, addReport, addList, addInit, addWatch])
+  for (const addTo of [
+    addFuzz,
+    addCampaign,
+    addMerge,
+    addCheck,
+    addReplay,
+    addShrink,
+    addReport,
+    addList,
+    addInit,
+    addWatch,
+  ])
     addTo(program, terminal, finish);
   addCompletion(program, args.at(-1) ?? '');
   if (args.length === 0) {

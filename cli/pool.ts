@@ -15,7 +15,8 @@ import { type Counters, add, countOf, newCounters } from './tasks/task.ts';
 export interface Pool {
   readonly counters: Counters;
   readonly size: number;
-  run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<Results[K]>;
+  /** Do one task; an abort takes the worker that does it with it, and another takes its place. */
+  run<K extends Task['kind']>(task: Extract<Task, { kind: K }>, abort?: AbortSignal): Promise<Results[K]>;
   /** Do this for every item, as many at a time as there are workers; stops handing out when asked to. */
   each<T>(items: Iterable<T>, go: (item: T) => Promise<void>): Promise<void>;
   /** Ask the fuzz to come to an end with what it has, cut everything else short, and begin nothing more. */
@@ -34,8 +35,9 @@ export function openPool(workers: number): Pool {
   return {
     counters,
     size: workers,
-    async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>): Promise<Results[K]> {
-      const cut = endsByItself(task) ? {} : { signal: ending.signal };
+    async run<K extends Task['kind']>(task: Extract<Task, { kind: K }>, abort?: AbortSignal): Promise<Results[K]> {
+      const signal = abort ?? ending.signal;
+      const cut = endsByItself(task) && !abort ? {} : { signal };
       const answer: unknown = workers === 0 || mustStay(task) ? await inTurn(task) : await threads().run(task, cut);
       return answer as Results[K];
     },
@@ -60,7 +62,7 @@ export function openPool(workers: number): Pool {
 
 /** Asked to stop, these come to an end with what they have; everything else is cut short. */
 const endsByItself = (task: Task): boolean =>
-  task.kind === 'fuzz' || (task.kind === 'sweep' && task.checkpoint !== undefined);
+  task.kind === 'fuzz' || task.kind === 'batch' || (task.kind === 'sweep' && task.checkpoint !== undefined);
 
 const FROM_SOURCES = extname(import.meta.url) === '.ts';
 /** tsx does not nest: a worker that runs our own sources under it cannot load a user's file with it. */

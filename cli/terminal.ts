@@ -16,6 +16,8 @@ export interface Terminal {
   /** What is going on right now; '' when nothing is. */
   readonly progress: (line: string) => void;
   readonly look: Look;
+  /** What goes on is redrawn in place, and may have several lines. */
+  readonly screen?: boolean;
 }
 
 const PAINTS: Readonly<Record<Parameters<Paint>[0], (text: string) => string>> = {
@@ -52,6 +54,7 @@ export function processTerminal(): Terminal {
   };
   return {
     look: { width, paint: colourful ? painted : plain },
+    screen: live !== undefined,
     say: (text) => above(stdout, text),
     warn: (text) => above(stderr, text),
     progress(text) {

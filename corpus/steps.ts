@@ -115,7 +115,7 @@ export function* steps(booted: Booted, run: Case): Generator<Step, void, undefin
 }
 
 /** The line a thread stands at, as kernel text. */
-function lineAt({ machine }: Booted, kernel: KernelState, name: string): { routine: string; line: string } {
+export function lineAt({ machine }: Booted, kernel: KernelState, name: string): { routine: string; line: string } {
   const thread = Object.hasOwn(kernel.threads, name) ? (kernel.threads[name] as Thread) : undefined;
   const instruction = thread && standing(machine, thread);
   if (!instruction) return { routine: '', line: '' };

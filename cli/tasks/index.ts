@@ -7,11 +7,15 @@
 import type { Entry } from '../../corpus/entry.ts';
 import { type Status, statusOf } from '../../corpus/status.ts';
 import type { Audit } from '../../properties/search/audit.ts';
+import type { BatchDone } from '../../properties/search/campaign/batch.ts';
+import type { Deadlocks } from '../../properties/search/campaign/realised.ts';
 import { chooseProperties, chosenBy } from '../designs.ts';
 import { type AuditTask, auditing } from './audit.ts';
 import { type CostDone, type CostTask, costing } from './cost.ts';
+import { type BatchTask, playing } from './batch.ts';
 import { type EstimateDone, type EstimateTask, estimating } from './estimate.ts';
 import { type FuzzDone, type FuzzTask, fuzzing } from './fuzz.ts';
+import { type ProofTask, proving } from './proof.ts';
 import { type SchedulesDone, type SchedulesTask, scheduling } from './schedules.ts';
 import { type ShrinkDone, type ShrinkTask, shrinking } from './shrink.ts';
 import { type SpinDone, type SpinTask, spinning } from './spin.ts';
@@ -25,6 +29,8 @@ export interface StatusTask {
 
 export type Task =
   | FuzzTask
+  | BatchTask
+  | ProofTask
   | SweepTask
   | AuditTask
   | CostTask
@@ -36,6 +42,8 @@ export type Task =
 
 export interface Results {
   readonly fuzz: FuzzDone;
+  readonly batch: BatchDone;
+  readonly proof: Deadlocks;
   readonly sweep: SweepDone;
   readonly audit: Audit;
   readonly spin: SpinDone;
@@ -51,6 +59,10 @@ export async function work(task: Task): Promise<Results[Task['kind']]> {
   switch (task.kind) {
     case 'fuzz':
       return fuzzing(task);
+    case 'batch':
+      return playing(task);
+    case 'proof':
+      return proving(task);
     case 'sweep':
       return sweeping(task);
     case 'audit':

@@ -4,7 +4,7 @@
  * never the luck but the words that were taken.
  */
 import fc from 'fast-check';
-import { type Booted, type Workload, mayCall } from '../../model/design.ts';
+import { type Booted, type CallSpec, type Workload, mayCall } from '../../model/design.ts';
 
 /** Calls that one process makes in one run. */
 const MOST_CALLS = 4;
@@ -29,6 +29,36 @@ export function workloads(booted: Booted): fc.Arbitrary<Workload> {
   };
   if (users.length === 0 || calls.length === 0) return fc.constant({});
   return fc.record(Object.fromEntries(users.map((user) => [user, callsOf(user)])), { noNullPrototype: true });
+}
+
+/** A run of a campaign: what a fuzz draws, and what a run does without if it belongs to a swarm. */
+export interface CampaignRun extends Run {
+  /** A workload of some of the calls only. */
+  readonly narrow: Workload;
+  /** Threads, of those that need not begin, that do not. */
+  readonly off: readonly string[];
+}
+export function campaignRuns(booted: Booted): fc.Arbitrary<CampaignRun> {
+  const idle = Object.entries(booted.machine.threads).flatMap(([name, { begins }]) => (begins === 'may' ? [name] : []));
+  const calls = Object.keys(booted.calls);
+  const narrow =
+    calls.length < 2
+      ? workloads(booted)
+      : fc.subarray(calls, { minLength: 1, maxLength: calls.length - 1 }).chain((some) =>
+          workloads({
+            ...booted,
+            calls: Object.fromEntries(some.map((call) => [call, booted.calls[call] as CallSpec])),
+          }),
+        );
+  return fc.record(
+    {
+      workload: fc.oneof(fc.constant(booted.workload), workloads(booted)),
+      luck: fc.integer(),
+      narrow,
+      off: fc.subarray(idle),
+    },
+    { noNullPrototype: true },
+  );
 }
 
 /** A run: half of the time the workload that the design itself names as its bound, else any. */

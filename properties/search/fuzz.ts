@@ -3,21 +3,19 @@
  * then, for what walks cannot see, a sweep as far as the budget goes.
  *
  * Batches keep fast-check's bias alive, which decays within one long call; they are also the unit of stopping.
- * Evidence of properties that remember is kept over all runs of the same workload, as lockdep keeps it over uptime.
  */
 import fc from 'fast-check';
 import type { Case } from '../../model/case.ts';
-import { type Booted, type Workload, start } from '../../model/design.ts';
-import { type Blame, type Evidence, type Property, signature } from '../property.ts';
+import type { Booted, Workload } from '../../model/design.ts';
+import { type Blame, type Property, signature } from '../property.ts';
 import { type Run, runs } from './arbitraries.ts';
+import { Hunt } from './hunt.ts';
 import { Learned } from './learned.ts';
-import { joined } from './observer.ts';
 import { Random } from './random.ts';
 import { strategies } from './strategies/index.ts';
 import type { Strategy, WalkStrategy } from './strategies/strategy.ts';
 import { sweep } from './sweep.ts';
 import { kernelSystem } from './system.ts';
-import { Walker } from './walk.ts';
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -58,88 +56,42 @@ export function strategiesNamed(names: readonly string[]): Strategy[] {
   });
 }
 
-/** Packed workloads that are kept. */
-const MOST_STARTS = 10_000;
-
-interface Known {
-  readonly pieces: Map<string, Evidence & { readonly schedule: readonly string[] }>;
-  /** Answers of the learned gatherers that were looked at already; each is one object for ever. */
-  readonly looked: Set<readonly Evidence[]>;
-}
-
 export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
   const chosen = options.strategies ? strategiesNamed(options.strategies) : strategies;
   const walks = chosen.filter((each): each is WalkStrategy => each.kind === 'walk');
   const learned = new Learned(kernelSystem(booted.machine));
-  const walker = new Walker(booted.machine, learned, options.properties);
-  const findings = new Map<string, FuzzFinding>();
-  const evidence = new Map<Property, Map<Uint16Array, Known>>();
-  const starts = new Map<string, Uint16Array>();
-  let done = 0;
+  const hunt = new Hunt(booted, learned, options.properties);
 
   const one = ({ workload, luck }: Run): void => {
     const random = new Random(luck);
     const strategy = walks[random.below(walks.length)] as WalkStrategy;
-    const length = RUN_STEPS[random.below(RUN_STEPS.length)] as number;
-    const text = JSON.stringify(workload);
-    const from = starts.get(text) ?? learned.packing.pack(start(booted, workload));
-    if (starts.size < MOST_STARTS) starts.set(text, from);
-
-    const found = (blame: Blame, schedule: () => readonly string[], loop?: readonly string[]): void => {
-      if (findings.has(signature(blame))) return;
-      const run: Case = {
-        design: booted.design.name,
-        knobs: booted.knobs,
-        workload,
-        schedule: schedule(),
-        ...(loop ? { loop } : {}),
-      };
-      findings.set(signature(blame), {
-        blame,
-        run,
-        found: { strategy: strategy.name, seed: options.seed, runs: done + 1, steps: walker.steps },
-      });
-    };
-    const remember = (property: Property, pieces: readonly Evidence[], schedule: () => readonly string[]): void => {
-      let places = evidence.get(property);
-      if (!places) evidence.set(property, (places = new Map<Uint16Array, Known>()));
-      let known = places.get(from);
-      if (!known) places.set(from, (known = { pieces: new Map(), looked: new Set() }));
-      if (known.looked.has(pieces)) return;
-      known.looked.add(pieces);
-      const words = schedule();
-      const before = known.pieces.size;
-      for (const piece of pieces)
-        if (!known.pieces.has(piece.key)) known.pieces.set(piece.key, { ...piece, schedule: words });
-      const verdict = known.pieces.size > before ? property.concludes?.(known.pieces) : undefined;
-      const { pieces: all } = known;
-      if (verdict) found(verdict.blame, () => joined(verdict.keys.map((key) => all.get(key)?.schedule ?? [])));
-    };
-    walker.run(from, strategy.begin(random, learned.threads.length, length), length, {
-      blame: found,
-      evidence: remember,
-    });
-    done += 1;
+    const steps = RUN_STEPS[random.below(RUN_STEPS.length)] as number;
+    const picker = strategy.begin(random, learned.threads.length, steps);
+    hunt.play({ workload, strategy: strategy.name, picker, steps });
   };
 
   const arbitrary = options.workload
     ? fc.record({ workload: fc.constant(options.workload), luck: fc.integer() })
     : runs(booted);
-  for (let batch = 0; walks.length > 0 && done < options.runs && walker.steps < options.steps; batch += 1) {
-    const numRuns = Math.min(BATCH, options.runs - done);
+  for (let batch = 0; walks.length > 0 && hunt.runs < options.runs && hunt.steps < options.steps; batch += 1) {
+    const numRuns = Math.min(BATCH, options.runs - hunt.runs);
     const details = fc.check(
       fc.property(arbitrary, (run) => {
-        if (walker.steps < options.steps) one(run);
+        if (hunt.steps < options.steps) one(run);
       }),
       { seed: (options.seed + Math.imul(batch, 0x9e3779b1)) | 0, numRuns, endOnFailure: true },
     );
     if (details.failed)
       throw details.errorInstance instanceof Error ? details.errorInstance : new Error(String(details.errorInstance));
-    options.progress?.(done, walker.steps);
+    options.progress?.(hunt.runs, hunt.steps);
     if (options.enough?.()) break;
   }
-  let steps = walker.steps;
-  const witnesses = new Set(walker.witnesses);
+  const findings = new Map<string, FuzzFinding>();
+  for (const [key, { blame, run, ...found }] of hunt.found)
+    findings.set(key, { blame, run, found: { ...found, seed: options.seed } });
+  const { runs: done } = hunt;
+  let steps = hunt.steps;
+  const witnesses = new Set(hunt.walker.witnesses);
   for (const strategy of chosen) {
     if (strategy.kind !== 'sweep' || options.enough?.()) continue;
     const swept = sweep(booted, options.properties, {

@@ -31,6 +31,8 @@ export interface Way<F = Fact> extends Writes {
 /** All that one process can do in the states of one leaf. */
 export interface Turn<F = Fact> {
   readonly open: Open;
+  /** Where the process stands. */
+  readonly line: string;
   readonly ways: readonly Way<F>[];
   readonly owed: boolean;
   readonly time: boolean;
@@ -156,6 +158,7 @@ export class Learned<S extends object = KernelState, F = Fact> {
         lows: Int32Array.from(ways, ({ low }) => low),
         ids: Int32Array.from(ways, ({ id }) => id),
         open: now,
+        line,
         ways,
         owed: ways.some(({ nature }) => nature === 'owed'),
         time: ways.some(({ nature }) => nature === 'time'),

@@ -18,6 +18,10 @@ export class Random {
   below(n: number): number {
     return Math.floor((this.next() / 0x1_0000_0000) * n);
   }
+  /** A number from 0 on and below 1. */
+  fraction(): number {
+    return this.next() / 0x1_0000_0000;
+  }
   /** True with this probability. */
   chance(probability: number): boolean {
     return this.next() < probability * 0x1_0000_0000;

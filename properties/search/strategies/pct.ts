@@ -21,15 +21,15 @@ export class PctScheduler {
     this.changePoints = changePoints;
   }
   next(enabled: readonly number[], step: number): number {
-    this.changePoints.forEach((at, index) => {
-      if (at === step) this.priorities[this.highest(enabled)] = index + 1;
-    });
+    for (let index = 0; index < this.changePoints.length; index += 1)
+      if (this.changePoints[index] === step) this.priorities[this.highest(enabled)] = index + 1;
     return this.highest(enabled);
   }
   private highest(enabled: readonly number[]): number {
-    return enabled.reduce((best, thread) =>
-      (this.priorities[thread] as number) > (this.priorities[best] as number) ? thread : best,
-    );
+    let best = enabled[0] as number;
+    for (const thread of enabled)
+      if ((this.priorities[thread] as number) > (this.priorities[best] as number)) best = thread;
+    return best;
   }
 }
 
@@ -40,15 +40,17 @@ export const pct: WalkStrategy = {
   kind: 'walk',
   name: 'pct',
   says: 'priorities with d - 1 change points, as published: finds a bug of depth d with probability 1/(n·k^(d-1)) or more',
-  begin(random, threads, steps) {
+  begin(random, threads, steps, lore) {
     const depth = DEPTHS[random.below(DEPTHS.length)] as number;
     const order = random.shuffled(Array.from({ length: threads }, (_, thread) => thread + depth));
     const points = Array.from({ length: depth - 1 }, () => 1 + random.below(steps));
     const scheduler = new PctScheduler(order, points);
-    const rough = [0.1, 0.5, 0.9][random.below(3)] as number;
+    const rough = lore?.rough ?? ([0.1, 0.5, 0.9][random.below(3)] as number);
+    const enabled: number[] = [];
     return {
+      depth,
       pick(ways, step): Way {
-        const enabled: number[] = [];
+        enabled.length = 0;
         for (const { threadAt } of ways) if (enabled.at(-1) !== threadAt) enabled.push(threadAt);
         return weather(random, ways, scheduler.next(enabled, step + 1), rough);
       },

@@ -1,0 +1,127 @@
+/**
+ * The journal of a campaign: one line a record, only ever appended to, each with a sum over itself.
+ *
+ * A process that is killed while it writes leaves at most one line that is not whole, the last; it is cut off when the
+ * journal is opened again, and that batch is played again. Anything else that is damaged is refused with its line.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import type { Case } from '../../model/case.ts';
+import type { Blame } from '../../properties/property.ts';
+import type { BatchDone } from '../../properties/search/campaign/batch.ts';
+import type { Deadlocks } from '../../properties/search/campaign/realised.ts';
+import { asTyped } from '../files.ts';
+import { refusal } from '../refusal.ts';
+
+/** A batch that was played. */
+export interface BatchRecord {
+  readonly kind: 'batch';
+  readonly chain: number;
+  readonly round: number;
+  readonly done: BatchDone;
+}
+/** A batch that could not be played, because the harness failed: it crashed a worker, or did not come to an end. */
+export interface BrokenRecord {
+  readonly kind: 'broken';
+  readonly chain: number;
+  readonly round: number;
+  readonly why: string;
+}
+/** What became of a finding when it was shrunk; `of` is the hash of the case that it was. */
+export interface ShrunkRecord {
+  readonly kind: 'shrunk';
+  readonly of: string;
+  readonly run: Case;
+  /** 'proved', or 'not proved: ' and why. */
+  readonly shortest: string;
+  /** Other bugs that shrinking came across. */
+  readonly others: readonly { readonly blame: Blame; readonly run: Case }[];
+}
+/** Can a predicted circle in the order of locks become a deadlock at this setting? */
+export interface ProofRecord extends Deadlocks {
+  readonly kind: 'proof';
+  readonly setting: number;
+}
+/** The planted bug: in which run it was found, or 0. */
+export interface CanaryRecord {
+  readonly kind: 'canary';
+  readonly run: number;
+  readonly of: number;
+}
+export type Record = BatchRecord | BrokenRecord | ShrunkRecord | ProofRecord | CanaryRecord;
+
+/** Equal names are records of the same thing, and then they are equal. */
+export function nameOf(record: Record): string {
+  switch (record.kind) {
+    case 'batch':
+    case 'broken':
+      return `batch ${String(record.chain).padStart(6, '0')} ${String(record.round).padStart(9, '0')}`;
+    case 'shrunk':
+      return `shrunk ${record.of}`;
+    case 'proof':
+      return `proof ${String(record.setting).padStart(6, '0')}`;
+    case 'canary':
+      return 'canary';
+  }
+}
+
+const sumOf = (json: string): string => createHash('sha256').update(json).digest('hex').slice(0, 12);
+export const lineOf = (record: Record): string => {
+  const json = JSON.stringify(record);
+  return `${sumOf(json)} ${json}\n`;
+};
+function parseLine(line: string): Record | undefined {
+  const json = line.slice(13);
+  return line[12] === ' ' && sumOf(json) === line.slice(0, 12) ? (JSON.parse(json) as Record) : undefined;
+}
+
+/** The records of a journal, and how many bytes of it are whole. @throws when a line that is not the last is damaged */
+export function readJournal(path: string): { readonly records: Record[]; readonly whole: number } {
+  if (!existsSync(path)) return { records: [], whole: 0 };
+  const bytes = readFileSync(path);
+  const records: Record[] = [];
+  let whole = 0;
+  for (let line = 1; whole < bytes.length; line += 1) {
+    const end = bytes.indexOf(10, whole);
+    if (end < 0) break;
+    const record = parseLine(bytes.toString('utf8', whole, end));
+    if (!record) {
+      if (end === bytes.length - 1) break;
+      throw refusal(
+        `${asTyped(path)}:${line}: this record is damaged; restore the file, or begin anew in another directory`,
+      );
+    }
+    records.push(record);
+    whole = end + 1;
+  }
+  return { records, whole };
+}
+
+/** Bytes after which what was written is also brought to the disk. */
+const SYNC_EVERY = 1 << 20;
+
+export class Journal {
+  readonly before: readonly Record[];
+  private readonly file: number;
+  private unsynced = 0;
+
+  /** Open to go on with it; what is not whole at its end is cut off. */
+  constructor(path: string) {
+    const { records, whole } = readJournal(path);
+    this.before = records;
+    if (existsSync(path)) truncateSync(path, whole);
+    this.file = openSync(path, 'a');
+  }
+  append(record: Record): void {
+    const line = lineOf(record);
+    writeSync(this.file, line);
+    this.unsynced += line.length;
+    if (this.unsynced < SYNC_EVERY) return;
+    fsyncSync(this.file);
+    this.unsynced = 0;
+  }
+  close(): void {
+    fsyncSync(this.file);
+    closeSync(this.file);
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * What a campaign has to say, as data: a function of its plan and the set of its records, and of the corpus it is held
+ * against. Neither clock nor order nor the number of machines is in it, so parts that were played elsewhere add up.
+ */
+import type {
+  CircleRow,
+  FindingRow,
+  News,
+  SettingRow,
+  StrategyRow,
+  Summary,
+  UnseenRow,
+} from '../../reports/campaign.ts';
+import { canonicalForm } from '../../corpus/canonical.ts';
+import { caseOf, hashOf } from '../../corpus/entry.ts';
+import type { Case } from '../../model/case.ts';
+import type { Booted } from '../../model/design.ts';
+import { groupOf } from '../../properties/circle-of-debts.ts';
+import { judge } from '../../properties/judge.ts';
+import { type Blame, type Property, signature } from '../../properties/property.ts';
+import { standsAt } from '../../properties/search/campaign/features.ts';
+import { pctOdds } from '../../properties/search/campaign/pct-odds.ts';
+import { makesReal, touches } from '../../properties/search/campaign/realised.ts';
+import { Sightings, residual } from '../../properties/search/campaign/residual.ts';
+import { type Unseen, unseen } from '../../properties/search/campaign/unseen.ts';
+import { type Setting, bootSetting } from '../designs.ts';
+import type { Corpus, Known } from '../known.ts';
+import type { BatchRecord, BrokenRecord, CanaryRecord, ProofRecord, Record as Line, ShrunkRecord } from './journal.ts';
+import { nameOf } from './journal.ts';
+import { type Plan, settingOf } from './plan.ts';
+
+/** Met by fewer of the batches of its setting than this, a finding is rare. */
+const RARE = 1 / 20;
+
+/** A finding as it came, before it is shrunk. */
+export interface Raw {
+  readonly group: string;
+  readonly blame: Blame;
+  readonly run: Case;
+  readonly strategy: string;
+  readonly seed: number;
+  readonly runs: number;
+  readonly steps: number;
+  readonly classes: readonly string[];
+}
+/** The name by which a case is shrunk once. */
+export const hashOfRaw = ({ group, run }: Pick<Raw, 'group' | 'run'>): string => hashOf([group, run]);
+
+/** The records of one kind, by their names, each once. */
+export class Records {
+  readonly batches: readonly BatchRecord[];
+  readonly broken: readonly BrokenRecord[];
+  readonly shrunk: ReadonlyMap<string, ShrunkRecord>;
+  readonly proofs: ReadonlyMap<number, ProofRecord>;
+  readonly canary: CanaryRecord | undefined;
+
+  constructor(all: Iterable<Line>) {
+    const named = [...all].map((record) => [nameOf(record), record] as const);
+    const lines = new Map(named.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+    const batches: BatchRecord[] = [];
+    const broken: BrokenRecord[] = [];
+    const shrunk = new Map<string, ShrunkRecord>();
+    const proofs = new Map<number, ProofRecord>();
+    let canary: CanaryRecord | undefined;
+    for (const record of lines.values())
+      if (record.kind === 'batch') batches.push(record);
+      else if (record.kind === 'broken') broken.push(record);
+      else if (record.kind === 'shrunk') shrunk.set(record.of, record);
+      else if (record.kind === 'proof') proofs.set(record.setting, record);
+      else canary = record;
+    this.batches = batches;
+    this.broken = broken;
+    this.shrunk = shrunk;
+    this.proofs = proofs;
+    this.canary = canary;
+  }
+}
+
+/** One of each group of findings at each setting: the first by chain and round, and what only shrinking came across. */
+export function rawFindings(plan: Plan, { batches, shrunk }: Records): Map<number, Map<string, Raw>> {
+  const found = new Map<number, Map<string, Raw>>();
+  const add = (setting: number, raw: Raw): void => {
+    const groups = found.get(setting) ?? new Map<string, Raw>();
+    found.set(setting, groups);
+    if (!groups.has(raw.group)) groups.set(raw.group, raw);
+  };
+  for (const { chain, done } of batches)
+    for (const { group, blame, run, strategy, runs, steps, classes } of done.found)
+      add(chain % plan.settings.length, { group, blame, run, strategy, seed: plan.seed, runs, steps, classes });
+  for (const [setting, groups] of found)
+    for (const raw of groups.values())
+      for (const { blame, run } of shrunk.get(hashOfRaw(raw))?.others ?? [])
+        add(setting, { ...raw, group: groupOf(blame), blame, run, classes: [] });
+  return found;
+}
+
+/** The groups of findings that the corpus has of a setting, with what becomes of each now. */
+export interface Remembered {
+  readonly known: Known;
+  readonly group: string | undefined;
+  readonly blame: Pick<Blame, 'property' | 'kind' | 'what'>;
+}
+export function remembered(booted: Booted, all: readonly Known[], props: readonly Property[]): Remembered[] {
+  return all.flatMap((known) => {
+    const { expect } = known.entry;
+    if (expect.verdict !== 'convicted' || !props.some(({ name }) => name === expect.property)) return [];
+    const verdict = judge(booted, caseOf(known.entry), props).verdicts.find(
+      ({ blame }) => signature(blame) === signature(expect),
+    );
+    const blame = verdict?.blame ?? { ...expect, what: known.entry.title };
+    return [{ known, group: verdict && groupOf(verdict.blame), blame }];
+  });
+}
+
+export interface Against {
+  readonly corpus: Corpus;
+  readonly properties: readonly Property[];
+}
+
+export async function summaryOf(plan: Plan, records: Records, { corpus, properties }: Against): Promise<Summary> {
+  const raws = rawFindings(plan, records);
+  const findings: FindingRow[] = [];
+  const settings: SettingRow[] = [];
+  for (let number = 0; number < plan.settings.length; number += 1) {
+    const setting = settingOf(plan, number);
+    const own = records.batches.filter(({ chain }) => chain % plan.settings.length === number);
+    if (own.length === 0) continue;
+    const booted = await bootSetting(setting);
+    const groups = raws.get(number) ?? new Map<string, Raw>();
+    findings.push(
+      ...findingRows(booted, setting, own, groups, records, remembered(booted, corpus.at(setting), properties)),
+    );
+    settings.push(settingRow(booted, own, groups, records.proofs.get(number)));
+  }
+  const { batches } = records;
+  const sum = (of: (record: BatchRecord) => number): number => batches.reduce((all, each) => all + of(each), 0);
+  const runs = sum(({ done }) => done.runs);
+  const sightings = [...sightingsOf(plan, batches).values()];
+  const runsWith = (exactly: number): number => sightings.reduce((all, each) => all + each.runsWith(exactly), 0);
+  return {
+    seed: plan.seed,
+    properties: plan.properties,
+    batches: batches.length,
+    runs,
+    steps: sum(({ done }) => done.steps),
+    features: settings.reduce((all, { features }) => all + features, 0),
+    ...(records.canary ? { canary: records.canary.run } : {}),
+    findings: findings.sort(byNews),
+    strategies: strategyRows(plan, batches),
+    residual: residual(runs, runsWith(1), runsWith(2)),
+    settings,
+    broken: records.broken.map((record) => ({
+      design: settingOf(plan, record.chain).design,
+      knobs: settingOf(plan, record.chain).knobs,
+      batch: `${record.chain}.${record.round}`,
+      why: record.why,
+    })),
+  };
+}
+
+const ORDER: readonly News[] = ['new', 'resolved', 'rare', 'known'];
+const byNews = (a: FindingRow, b: FindingRow): number => ORDER.indexOf(a.news) - ORDER.indexOf(b.news);
+
+function sightingsOf(plan: Plan, batches: readonly BatchRecord[]): Map<number, Sightings> {
+  const all = new Map<number, Sightings>();
+  for (const { chain, round, done } of batches) {
+    const number = chain % plan.settings.length;
+    const own = all.get(number) ?? new Sightings();
+    all.set(number, own);
+    own.add(`${chain}.${round}`, done);
+  }
+  return all;
+}
+
+function findingRows(
+  booted: Booted,
+  { design, knobs }: Setting,
+  own: readonly BatchRecord[],
+  groups: ReadonlyMap<string, Raw>,
+  { shrunk }: Records,
+  corpus: readonly Remembered[],
+): FindingRow[] {
+  const common = { design, knobs, of: own.length };
+  const rows: FindingRow[] = [];
+  for (const [group, raw] of groups) {
+    const { property, kind, what } = raw.blame;
+    const small = shrunk.get(hashOfRaw(raw));
+    const known = corpus.find((each) => each.group === group);
+    const met = own.filter(({ done }) => done.met.includes(group)).length;
+    const shortened = small?.run ?? raw.run;
+    rows.push({
+      ...common,
+      news: !known ? 'new' : met < own.length * RARE ? 'rare' : 'known',
+      property,
+      kind,
+      group,
+      what,
+      met,
+      strategy: raw.strategy,
+      words: shortened.schedule.length + (shortened.loop?.length ?? 0),
+      shortest: small?.shortest ?? 'not proved: not shrunk yet',
+      ...(small ? { form: hashOf(canonicalForm(booted, small.run)) } : {}),
+      ...(known ? { known: nameOfFile(known.known.path) } : {}),
+    });
+  }
+  for (const { known, group, blame } of corpus) {
+    if (group !== undefined && groups.has(group)) continue;
+    const { property, kind, what } = blame;
+    const words = known.entry.schedule.length + (known.entry.loop?.length ?? 0);
+    rows.push({
+      ...common,
+      news: group === undefined ? 'resolved' : 'rare',
+      property,
+      kind,
+      group: group ?? signature(blame),
+      what,
+      met: 0,
+      words,
+      known: nameOfFile(known.path),
+    });
+  }
+  return rows;
+}
+const nameOfFile = (path: string): string => path.split(/[\\/]/).at(-1) ?? path;
+
+function settingRow(
+  booted: Booted,
+  own: readonly BatchRecord[],
+  groups: ReadonlyMap<string, Raw>,
+  proof: ProofRecord | undefined,
+): SettingRow {
+  const sightings = new Sightings();
+  const pct = new Map<string, number>();
+  const seen = { taken: new Set<string>(), offered: new Set<string>(), witnesses: new Set<string>() };
+  for (const { chain, round, done } of own) {
+    sightings.add(`${chain}.${round}`, done);
+    for (const [key, count] of Object.entries(done.pct)) pct.set(key, (pct.get(key) ?? 0) + count);
+    for (const name of done.taken) seen.taken.add(name);
+    for (const name of done.offered) seen.offered.add(name);
+    for (const name of done.witnesses) seen.witnesses.add(name);
+  }
+  return {
+    design: booted.design.name,
+    knobs: booted.knobs,
+    batches: own.length,
+    runs: sightings.runs,
+    steps: own.reduce((sum, { done }) => sum + done.steps, 0),
+    features: sightings.count,
+    residual: sightings.residual(),
+    pct: pctOdds(Object.keys(booted.machine.threads).length, pct),
+    unseen: unseen(booted, seen).map((each) => ({ ...each, ...almostOf(each, own) })),
+    circles: circleRows(groups, proof),
+  };
+}
+
+/** The case that was the first of its chain to come to the place nearest to what was never seen. */
+function almostOf({ near }: Unseen, own: readonly BatchRecord[]): Pick<UnseenRow, 'almost'> {
+  if (near === undefined) return {};
+  const feature = standsAt(near);
+  for (const { done } of own) {
+    const fresh = done.fresh.find(([each]) => each === feature);
+    const almost = fresh && done.cases.find(({ run }) => run === fresh[1]);
+    if (almost) {
+      const { strategy, workload, schedule } = almost;
+      return { almost: { strategy, workload, schedule } };
+    }
+  }
+  return {};
+}
+
+function circleRows(groups: ReadonlyMap<string, Raw>, proof: ProofRecord | undefined): CircleRow[] {
+  const met = [...groups.values()].filter(({ blame }) => blame.property === 'no-deadlock');
+  return [...groups.values()].flatMap(({ blame }): CircleRow[] => {
+    if (blame.property !== 'lock-order') return [];
+    const classes = blame.links.map(({ who }) => who);
+    if (met.some((each) => makesReal(each, classes))) return [{ classes, says: 'real', states: 0 }];
+    if (!proof) return [{ classes, says: 'open', states: 0 }];
+    const { states, complete, deadlocks } = proof;
+    if (deadlocks.some((each) => makesReal(each, classes))) return [{ classes, says: 'real', states }];
+    const forbidden = complete && !deadlocks.some((each) => touches(each, classes));
+    return [{ classes, says: forbidden ? 'forbidden' : 'open', states }];
+  });
+}
+
+function strategyRows({ strategies }: Plan, batches: readonly BatchRecord[]): StrategyRow[] {
+  return strategies.map((name) => {
+    const row = { name, runs: 0, steps: 0, fresh: 0, findings: 0 };
+    for (const { done } of batches) {
+      const own = done.yields[name];
+      row.runs += own?.runs ?? 0;
+      row.steps += own?.steps ?? 0;
+      row.fresh += own?.fresh ?? 0;
+      row.findings += done.found.filter(({ strategy }) => strategy === name).length;
+    }
+    return row;
+  });
+}

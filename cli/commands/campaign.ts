@@ -1,0 +1,283 @@
+/**
+ * `fenceproof campaign`: the long run, for hours or days, on all cores; stopped and taken up again at will.
+ *
+ * The same command goes on where it was stopped. What is said at the end follows from the batches in the journal alone;
+ * how long it took and why it ended is said besides.
+ */
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { signature } from '../../properties/property.ts';
+import { portfolio } from '../../properties/search/strategies/index.ts';
+import { campaignReport } from '../../reports/campaign.ts';
+import { grouped } from '../../reports/row.ts';
+import { keep, journalIn, lock, planIn, settle } from '../campaign/directory.ts';
+import { Engine, type Shard, type Until } from '../campaign/engine.ts';
+import { Journal } from '../campaign/journal.ts';
+import { type Plan, programsHash, corpusFor, settingOf } from '../campaign/plan.ts';
+import { localPlayer, playCanary } from '../campaign/player.ts';
+import { Screen } from '../campaign/screen.ts';
+import { type Raw, Records, hashOfRaw, remembered, summaryOf } from '../campaign/summary.ts';
+import { bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
+import { asTyped, quoted } from '../files.ts';
+import { hearInterrupts } from '../interrupt.ts';
+import { readCorpus } from '../known.ts';
+import {
+  designOption,
+  duration,
+  knobsOption,
+  propertyOption,
+  strategyOption,
+  wholeNumber,
+  workersOption,
+} from '../options.ts';
+import { defaultWorkers, openPool } from '../pool.ts';
+import { took } from '../progress.ts';
+import { convictedEntry } from '../record.ts';
+import { INTERRUPTED, oneLine, refusal } from '../refusal.ts';
+import { replayCommand } from '../retell.ts';
+import type { ShrinkDone } from '../tasks/shrink.ts';
+import type { Terminal } from '../terminal.ts';
+
+/** What a campaign that missed its planted bug ends with. */
+export const WORTHLESS = 3;
+const OUT = 'fenceproof-campaign';
+const SEED = 1;
+const RUNS = 500;
+/** Chains that there are at least, so that there is something to do for many workers and shards. */
+const CHAINS = 32;
+const PATIENCE = 60_000;
+
+interface Options {
+  readonly out: string;
+  readonly until: Until;
+  readonly shard: Shard;
+  readonly batch?: number;
+  readonly lanes?: number;
+  readonly seed?: number;
+  readonly design?: readonly string[];
+  readonly knobs?: readonly string[];
+  readonly property?: readonly string[];
+  readonly strategy?: readonly string[];
+  readonly patience: number;
+  readonly json: boolean;
+  readonly workers: number;
+}
+
+export function addCampaign(program: Command, terminal: Terminal, finish: (status: number) => void): void {
+  program
+    .command('campaign')
+    .summary('fuzz for hours or days: stop, resume, shard, merge; says what it did not see')
+    .description(
+      'Run a campaign, or go on with the one in the directory. Ends with status 1 when something new or resolved was found or the harness failed somewhere, 3 when the planted bug was missed, 130 after Ctrl-C.',
+    )
+    .option('-o, --out <directory>', 'the directory of the campaign; nothing is written elsewhere', OUT)
+    .option(
+      '-u, --until <end>',
+      'stale: until nothing new comes; a time like 8h; or a number of runs like 1_000_000runs',
+      until,
+      { kind: 'stale' },
+    )
+    .addOption(
+      new Option('--shard <i/n>', 'play part i of n only; fenceproof merge puts the parts together')
+        .argParser(shard)
+        .default({ at: 1, of: 1 }, '1/1'),
+    )
+    .option('--batch <runs>', `runs of a batch, 100 to 1000 (default: ${RUNS})`, wholeNumber(100, 1000))
+    .option(
+      '--lanes <n>',
+      'chains of batches a setting (default: as many as it takes to have 32)',
+      wholeNumber(1, 10_000),
+    )
+    .option('--seed <n>', `what all chance comes from (default: ${SEED})`, wholeNumber(-(2 ** 31), 2 ** 31 - 1))
+    .addOption(designOption('these designs only: names, or files of your own'))
+    .addOption(knobsOption())
+    .addOption(propertyOption())
+    .addOption(strategyOption())
+    .option(
+      '--patience <duration>',
+      'a batch that stands still for so long is taken from its worker',
+      duration,
+      PATIENCE,
+    )
+    .option('--json', 'one JSON object a line: what happens, and at last the report', false)
+    .addOption(workersOption(defaultWorkers))
+    .action(async (options: Options) => finish(await campaigning(options, terminal)));
+}
+
+function until(text: string): Until {
+  if (text === 'stale') return { kind: 'stale' };
+  const [, runs] = /^([\d_]+) ?runs$/.exec(text) ?? [];
+  if (runs !== undefined) return { kind: 'runs', runs: wholeNumber(1)(runs) };
+  if (/^\d+(?:\.\d+)?[smh]$/.test(text)) return { kind: 'time', ms: duration(text) };
+  throw new InvalidArgumentError('it must be stale, a time like 90s, 10m or 8h, or a number of runs like 100000runs');
+}
+function shard(text: string): Shard {
+  const [, at, of] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  if (at === undefined || Number(at) < 1 || Number(at) > Number(of))
+    throw new InvalidArgumentError('it must be a part of the whole, like 1/4 to 4/4');
+  return { at: Number(at), of: Number(of) };
+}
+
+/** The plan that the options ask for. @throws when a name in them is unknown */
+async function planOf(options: Options): Promise<Plan> {
+  const chosen = await chooseDesigns(options.design ?? []);
+  const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
+  const strategies = options.strategy ?? portfolio.map(({ name }) => name);
+  for (const name of strategies)
+    if (!portfolio.some((each) => each.name === name))
+      throw refusal(
+        `unknown strategy "${oneLine(name)}"; a campaign has: ${portfolio.map((each) => each.name).join(', ')}`,
+      );
+  return {
+    format: 1,
+    seed: options.seed ?? SEED,
+    runs: options.batch ?? RUNS,
+    lanes: options.lanes ?? Math.ceil(Math.max(CHAINS, options.shard.of) / settings.length),
+    properties: chooseProperties(options.property ?? []).map(({ name }) => name),
+    strategies: [...strategies],
+    settings: await Promise.all(
+      settings.map(async (setting) => ({
+        design: setting.design,
+        ...(setting.from === undefined ? {} : { from: setting.from }),
+        knobs: { ...setting.knobs },
+        programs: await programsHash(setting),
+      })),
+    ),
+  };
+}
+/** The plan that stands in the directory, with the designs as they are now. */
+async function planAgain(plan: Plan): Promise<Plan> {
+  const settings = await Promise.all(
+    plan.settings.map(async (setting, at) => ({ ...setting, programs: await programsHash(settingOf(plan, at)) })),
+  );
+  return { ...plan, settings };
+}
+const asks = ({ batch, lanes, seed, design, knobs, property, strategy }: Options): boolean =>
+  [batch, lanes, seed, design, knobs, property, strategy].some((option) => option !== undefined);
+
+async function campaigning(options: Options, terminal: Terminal): Promise<number> {
+  const out = resolve(options.out);
+  const there = planIn(out);
+  const plan = there && !asks(options) ? await planAgain(there) : await planOf(options);
+  settle(out, plan);
+  const chains = plan.settings.length * plan.lanes;
+  if (options.shard.of > chains)
+    throw refusal(`--shard: there are ${chains} chains of batches only; ask for more with --lanes`);
+  const release = lock(out);
+  const journal = new Journal(journalIn(out));
+  const pool = openPool(options.workers);
+  const screen = new Screen(terminal, plan, options.until, options.json, pool);
+  const corpus = readCorpus(corpusFor(plan), terminal);
+  const properties = chooseProperties(plan.properties);
+
+  const groups = new Map<number, Promise<ReadonlySet<string>>>();
+  const knownAt = (setting: number): Promise<ReadonlySet<string>> => {
+    const known = groups.get(setting) ?? groupsAt(setting);
+    groups.set(setting, known);
+    return known;
+  };
+  const groupsAt = async (setting: number): Promise<ReadonlySet<string>> => {
+    const named = settingOf(plan, setting);
+    const all = remembered(await bootSetting(named), corpus.at(named), properties);
+    return new Set(all.flatMap(({ group }) => group ?? []));
+  };
+  const found = async (setting: number, raw: Raw, known: boolean, shrunk?: ShrinkDone): Promise<void> => {
+    const named = settingOf(plan, setting);
+    const { blame, run, strategy, seed, runs, steps } = raw;
+    let path: string | undefined;
+    if (!known) {
+      const shortest = shrunk?.shortest ?? 'not proved: not shrunk yet';
+      const entry = convictedEntry(await bootSetting(named), shrunk?.run ?? run, blame, {
+        by: 'fuzz',
+        strategy,
+        seed,
+        runs,
+        steps,
+        shortest,
+      });
+      path = keep(out, entry, hashOfRaw(raw));
+    }
+    screen.found({
+      news: known ? 'known' : 'new',
+      shrunk: shrunk !== undefined,
+      design: named.design,
+      knobs: named.knobs,
+      signature: signature(blame),
+      what: blame.what,
+      words: (shrunk?.run ?? run).schedule.length,
+      ...(path === undefined ? {} : { path: asTyped(path), replay: replayCommand(path, named.from) }),
+    });
+  };
+
+  const engine = new Engine(
+    {
+      plan,
+      shard: options.shard,
+      until: options.until,
+      before: journal.before,
+      append: (record) => {
+        journal.append(record);
+        screen.note(record);
+      },
+      known: async (setting, group) => (await knownAt(setting)).has(group),
+      found,
+      warn: (line) => terminal.warn(oneLine(line)),
+    },
+    localPlayer(plan, pool, options.patience),
+  );
+  const interrupts = hearInterrupts(() => {
+    engine.stop();
+    terminal.warn('stopping after the batches under way; everything is saved');
+  });
+  const deadline = options.until.kind === 'time' ? setTimeout(() => engine.enough(), options.until.ms) : undefined;
+  try {
+    let records = new Records(engine.records);
+    if (records.canary === undefined) {
+      const canary = await playCanary(plan, pool);
+      journal.append(canary);
+      engine.records.push(canary);
+      records = new Records(engine.records);
+    }
+    screen.begin(engine);
+    if (records.canary?.run !== 0) await engine.run();
+  } finally {
+    clearTimeout(deadline);
+    interrupts.forget();
+    screen.end();
+    journal.close();
+    release();
+    await pool.close();
+  }
+
+  const summary = await summaryOf(plan, new Records(engine.records), { corpus, properties });
+  screen.report(summary, campaignReport(summary, terminal.look));
+  const again = `fenceproof campaign --out ${quoted(asTyped(out))}`;
+  const lasted = `${grouped(screen.batches)} batches in ${took(screen.elapsed)}`;
+  if (summary.canary === 0) {
+    screen.over('the planted bug was missed: this campaign would find nothing, and its result is worthless');
+    return WORTHLESS;
+  }
+  if (interrupts.happened) {
+    screen.over(`stopped by hand after ${lasted}; go on with: ${again}`);
+    return INTERRUPTED;
+  }
+  screen.over(`${reasonOf(options.until, engine)}, after ${lasted}; go on with: ${again} --until …`);
+  return summary.broken.length > 0 || summary.findings.some(({ news }) => news === 'new' || news === 'resolved')
+    ? 1
+    : 0;
+}
+
+/** Why a campaign is over. */
+function reasonOf(end: Until, { chains }: Engine): string {
+  switch (end.kind) {
+    case 'stale': {
+      const all = [...chains.values()];
+      const quiet = Math.min(...all.map(({ rounds, lastNews }) => rounds - lastNews));
+      return `nothing new at any setting for ${quiet} batches or more in a row, and half of all of its batches`;
+    }
+    case 'runs':
+      return `${grouped(end.runs)} runs were asked for and made`;
+    case 'time':
+      return `${took(end.ms)} were asked for and are over`;
+  }
+}

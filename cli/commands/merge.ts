@@ -1,0 +1,95 @@
+/**
+ * `fenceproof merge`: the parts of a campaign, played anywhere, put together in a new directory. Records are named for what
+ * they are about, so order and overlaps do not matter, and equal sets of batches give equal bytes.
+ */
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { writeWhole } from '../../corpus/store.ts';
+import { canonical } from '../../model/schema.ts';
+import { campaignReport } from '../../reports/campaign.ts';
+import { differences, findingsIn, journalIn, keep, planIn, settle } from '../campaign/directory.ts';
+import { type Record as Line, lineOf, nameOf, readJournal } from '../campaign/journal.ts';
+import { type Plan, corpusFor, identityOfPlan, settingOf } from '../campaign/plan.ts';
+import { Records, hashOfRaw, rawFindings, remembered, summaryOf } from '../campaign/summary.ts';
+import { bootSetting, chooseProperties } from '../designs.ts';
+import { asTyped } from '../files.ts';
+import { readCorpus } from '../known.ts';
+import { convictedEntry } from '../record.ts';
+import { refusal } from '../refusal.ts';
+import type { Terminal } from '../terminal.ts';
+import { WORTHLESS } from './campaign.ts';
+
+export function addMerge(program: Command, terminal: Terminal, finish: (status: number) => void): void {
+  program
+    .command('merge')
+    .summary('put parts of a campaign together, in any order')
+    .argument('<directory...>', 'directories of parts with the same plan')
+    .requiredOption('-o, --out <directory>', 'a directory for the whole')
+    .option('--json', 'the report as JSON', false)
+    .action(async (parts: readonly string[], options: { out: string; json: boolean }) =>
+      finish(await merging(parts, options, terminal)),
+    );
+}
+
+async function merging(
+  parts: readonly string[],
+  options: { readonly out: string; readonly json: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  const plans = parts.map((part) => {
+    const plan = planIn(resolve(part));
+    if (!plan) throw refusal(`${asTyped(resolve(part))}: there is no campaign in it`);
+    return plan;
+  });
+  const plan = plans[0] as Plan;
+  plans.forEach((each, at) => {
+    if (identityOfPlan(each) !== identityOfPlan(plan))
+      throw refusal(
+        `${asTyped(resolve(parts[at] as string))} is a part of another campaign: ${differences(plan, each).join('; ')}`,
+      );
+  });
+  const out = resolve(options.out);
+  const all = new Map<string, { readonly record: Line; readonly part: string }>();
+  for (const part of [...parts, ...(planIn(out) ? [out] : [])])
+    for (const record of readJournal(journalIn(resolve(part))).records) {
+      const there = all.get(nameOf(record));
+      if (there && canonical(there.record) !== canonical(record)) {
+        // A batch that one part could play and the other could not was played.
+        const [a, b] = [there.record.kind, record.kind];
+        if (a === b)
+          throw refusal(
+            `${nameOf(record)} differs between ${there.part} and ${part}: they were not played by the same fenceproof`,
+          );
+        if (b === 'broken') continue;
+      }
+      all.set(nameOf(record), { record, part });
+    }
+  settle(out, plan);
+  const lines = [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { record }]) => record);
+  writeWhole(journalIn(out), lines.map(lineOf).join(''));
+
+  const records = new Records(lines);
+  const corpus = readCorpus(corpusFor(plan), terminal);
+  const properties = chooseProperties(plan.properties);
+  mkdirSync(findingsIn(out), { recursive: true });
+  for (const [number, raws] of rawFindings(plan, records)) {
+    const setting = settingOf(plan, number);
+    const booted = await bootSetting(setting);
+    const known = new Set(remembered(booted, corpus.at(setting), properties).map(({ group }) => group));
+    for (const raw of raws.values()) {
+      if (known.has(raw.group)) continue;
+      const { strategy, seed, runs, steps, blame, run } = raw;
+      const shrunk = records.shrunk.get(hashOfRaw(raw));
+      const shortest = shrunk?.shortest ?? 'not proved: not shrunk yet';
+      const found = { by: 'fuzz' as const, strategy, seed, runs, steps, shortest };
+      keep(out, convictedEntry(booted, shrunk?.run ?? run, blame, found), hashOfRaw(raw));
+    }
+  }
+  const summary = await summaryOf(plan, records, { corpus, properties });
+  terminal.say(options.json ? JSON.stringify(summary) : campaignReport(summary, terminal.look));
+  if (summary.canary === 0) return WORTHLESS;
+  return summary.broken.length > 0 || summary.findings.some(({ news }) => news === 'new' || news === 'resolved')
+    ? 1
+    : 0;
+}
