@@ -15,6 +15,8 @@ import { Chain } from '../../properties/search/campaign/chain.ts';
 /** Words that shrinking one finding may play, and states that each proof may search. */
 const SHRINK_STEPS = 400_000;
 const PROOF_STATES = 200_000;
+/** So much more patience is there for a batch that no worker has begun. */
+const TO_BEGIN = 10;
 /** How often a batch is tried. */
 const TRIES = 2;
 
@@ -64,11 +66,14 @@ async function watched<T>(
 ): Promise<T> {
   const pulse = new Int32Array(new SharedArrayBuffer(4));
   const ending = new AbortController();
-  let before = -1;
+  let before = 0;
+  let quiet = 0;
   const clock = setInterval(() => {
     const now = Atomics.load(pulse, 0);
-    if (now === before) ending.abort();
+    quiet = now === before ? quiet + 1 : 0;
     before = now;
+    // Until a worker takes it up it may wait for one to start, which takes a while where much is going on.
+    if (quiet >= (now === 0 ? TO_BEGIN : 1)) ending.abort();
   }, patience);
   try {
     return await go(ending.signal, pulse);

@@ -49,6 +49,7 @@ async function machineOf(task: BatchTask): Promise<Machine> {
 }
 
 export async function playing(task: BatchTask): Promise<BatchDone> {
+  if (task.pulse) Atomics.add(task.pulse, 0, 1);
   const { booted, learned } = await machineOf(task);
   let counted = { runs: 0, steps: 0 };
   const count = (runs: number, steps: number): void => {
