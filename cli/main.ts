@@ -14,6 +14,7 @@ import { addReport } from './commands/report.ts';
 import { addShrink } from './commands/shrink.ts';
 import { addWatch } from './commands/watch.ts';
 import { addCompletion } from './completion.ts';
+import { addWork } from './commands/work.ts';
 import { version } from './files.ts';
 import { USAGE, oneLine } from './refusal.ts';
 import type { Terminal } from './terminal.ts';
@@ -47,6 +48,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     addList,
     addInit,
     addWatch,
+    addWork,
   ])
     addTo(program, terminal, finish);
   addCompletion(program, args.at(-1) ?? '');

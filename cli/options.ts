@@ -43,6 +43,7 @@ export const workersOption = (workers: number): Option =>
   new Option('--workers <n>', 'threads to use; 0 does everything in the main thread')
     .argParser(wholeNumber(0, 256))
     .default(workers);
+export const queueOption = (says: string): Option => new Option('--queue <url>', `${says}, like redis://host:6379`);
 export const strategyOption = (): Option =>
   new Option('--strategy <names>', 'use these strategies only').argParser(listed);
 export const outOption = (says: string): Option => new Option('-o, --out <directory>', says);

@@ -183,6 +183,7 @@ export class Engine {
     try {
       done = await this.player.batch(number, round, chain);
     } catch (error) {
+      if (this.stopped) return; // it was taken back
       const why = (error as Error).message;
       this.append({ kind: 'broken', chain: number, round, why });
       chain.skip();

@@ -5,9 +5,7 @@
 import { type Knobs, showKnobs } from '../../model/design.ts';
 import type { Summary } from '../../reports/campaign.ts';
 import { grouped } from '../../reports/row.ts';
-import type { Pool } from '../pool.ts';
 import { Progress, took } from '../progress.ts';
-import { countOf } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
 import type { Engine, Until } from './engine.ts';
 import type { Record as Line } from './journal.ts';
@@ -38,7 +36,7 @@ export class Screen {
   private readonly plan: Plan;
   private readonly until: Until;
   private readonly json: boolean;
-  private readonly pool: Pool;
+  private readonly made: () => number;
   private readonly started = Date.now();
   private engine: Engine | undefined;
   private progress: Progress | undefined;
@@ -48,12 +46,13 @@ export class Screen {
   private readonly growth: { readonly at: number; readonly features: number }[] = [];
   private eventAt = 0;
 
-  constructor(terminal: Terminal, plan: Plan, until: Until, json: boolean, pool: Pool) {
+  /** @param made how many runs this session has made */
+  constructor(terminal: Terminal, plan: Plan, until: Until, json: boolean, made: () => number) {
     this.terminal = terminal;
     this.plan = plan;
     this.until = until;
     this.json = json;
-    this.pool = pool;
+    this.made = made;
   }
   get elapsed(): number {
     return Date.now() - this.started;
@@ -118,7 +117,7 @@ export class Screen {
 
   private draw(): string {
     const { counts, elapsed } = this;
-    const made = countOf(this.pool.counters, 'runs');
+    const made = this.made();
     const rate = `${grouped(Math.round((made * 1000) / Math.max(1, elapsed)))} runs/s`;
     const found = `${counts.new} new, ${counts.known} known${counts.broken > 0 ? `, ${counts.broken} batches broken` : ''}`;
     const total = `${grouped(this.batches)} batches, ${grouped(counts.runs)} runs`;
@@ -130,7 +129,7 @@ export class Screen {
     return [
       row('campaign', `${took(elapsed)}  ${total}  ${rate}`),
       row('coverage', `${grouped(counts.features)} features  ${this.curve()}  +${lately} in the last minute`),
-      row('brought', this.yields()),
+      row('brought', `${this.yields()}  in a million steps`),
       row('findings', counts.new > 0 ? paint('bad', found) : found),
       row('ends', this.ends()),
     ].join('\n');
@@ -154,7 +153,7 @@ export class Screen {
       return BARS[Math.min(BARS.length - 1, Math.floor(level * BARS.length))];
     }).join('');
   }
-  /** Features that each strategy was the first to show, in a million steps. */
+  /** How many features each strategy was the first to show, for a million of its steps. */
   private yields(): string {
     return [...this.brought]
       .map(([name, { steps, fresh }]) => ({ name, rate: (fresh * 1e6) / Math.max(1, steps) }))
@@ -174,7 +173,7 @@ export class Screen {
       case 'runs': {
         const share = engine.chains.size / chainsOf(this.plan);
         const left = Math.max(0, until.runs * share - this.counts.runs);
-        const rate = countOf(this.pool.counters, 'runs') / Math.max(1, this.elapsed);
+        const rate = this.made() / Math.max(1, this.elapsed);
         return rate === 0
           ? `after ${grouped(until.runs)} runs`
           : `after ${grouped(until.runs)} runs, in about ${took(left / rate)}`;

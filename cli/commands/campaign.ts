@@ -14,7 +14,7 @@ import { keep, journalIn, lock, planIn, settle } from '../campaign/directory.ts'
 import { Engine, type Shard, type Until } from '../campaign/engine.ts';
 import { Journal } from '../campaign/journal.ts';
 import { type Plan, programsHash, corpusFor, settingOf } from '../campaign/plan.ts';
-import { localPlayer, playCanary } from '../campaign/player.ts';
+import { inPool, playCanary, playerOf } from '../campaign/player.ts';
 import { Screen } from '../campaign/screen.ts';
 import { type Raw, Records, hashOfRaw, remembered, summaryOf } from '../campaign/summary.ts';
 import { bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
@@ -26,6 +26,7 @@ import {
   duration,
   knobsOption,
   propertyOption,
+  queueOption,
   strategyOption,
   wholeNumber,
   workersOption,
@@ -36,6 +37,7 @@ import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, oneLine, refusal } from '../refusal.ts';
 import { replayCommand } from '../retell.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
+import { countOf } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** What a campaign that missed its planted bug ends with. */
@@ -45,7 +47,9 @@ const SEED = 1;
 const RUNS = 500;
 /** Chains that there are at least, so that there is something to do for many workers and shards. */
 const CHAINS = 32;
-const PATIENCE = 60_000;
+export const PATIENCE = 60_000;
+/** Pieces of work that are given to a queue at a time. */
+const HANDED_OUT = 64;
 
 interface Options {
   readonly out: string;
@@ -59,6 +63,7 @@ interface Options {
   readonly property?: readonly string[];
   readonly strategy?: readonly string[];
   readonly patience: number;
+  readonly queue?: string;
   readonly json: boolean;
   readonly workers: number;
 }
@@ -99,6 +104,7 @@ export function addCampaign(program: Command, terminal: Terminal, finish: (statu
       duration,
       PATIENCE,
     )
+    .addOption(queueOption('hand the work out to fenceproof work, over this queue'))
     .option('--json', 'one JSON object a line: what happens, and at last the report', false)
     .addOption(workersOption(defaultWorkers))
     .action(async (options: Options) => finish(await campaigning(options, terminal)));
@@ -164,9 +170,27 @@ async function campaigning(options: Options, terminal: Terminal): Promise<number
   if (options.shard.of > chains)
     throw refusal(`--shard: there are ${chains} chains of batches only; ask for more with --lanes`);
   const release = lock(out);
+  try {
+    return await underLock(out, plan, options, terminal);
+  } finally {
+    release();
+  }
+}
+
+async function underLock(out: string, plan: Plan, options: Options, terminal: Terminal): Promise<number> {
+  const chains = plan.settings.length * plan.lanes;
   const journal = new Journal(journalIn(out));
   const pool = openPool(options.workers);
-  const screen = new Screen(terminal, plan, options.until, options.json, pool);
+  const remote =
+    options.queue === undefined
+      ? undefined
+      : await (await import('../campaign/queue.ts')).overQueue(options.queue, plan);
+  const perform = remote?.perform ?? inPool(pool, options.patience);
+  const width = remote ? Math.min(HANDED_OUT, chains) : Math.max(1, pool.size);
+  let handedIn = 0;
+  const screen = new Screen(terminal, plan, options.until, options.json, () =>
+    remote ? handedIn : countOf(pool.counters, 'runs'),
+  );
   const corpus = readCorpus(corpusFor(plan), terminal);
   const properties = chooseProperties(plan.properties);
 
@@ -217,23 +241,25 @@ async function campaigning(options: Options, terminal: Terminal): Promise<number
       before: journal.before,
       append: (record) => {
         journal.append(record);
+        if (record.kind === 'batch') handedIn += record.done.runs;
         screen.note(record);
       },
       known: async (setting, group) => (await knownAt(setting)).has(group),
       found,
       warn: (line) => terminal.warn(oneLine(line)),
     },
-    localPlayer(plan, pool, options.patience),
+    playerOf(plan, width, perform),
   );
   const interrupts = hearInterrupts(() => {
     engine.stop();
+    void remote?.cancel();
     terminal.warn('stopping after the batches under way; everything is saved');
   });
   const deadline = options.until.kind === 'time' ? setTimeout(() => engine.enough(), options.until.ms) : undefined;
   try {
     let records = new Records(engine.records);
     if (records.canary === undefined) {
-      const canary = await playCanary(plan, pool);
+      const canary = await playCanary(plan, perform);
       journal.append(canary);
       engine.records.push(canary);
       records = new Records(engine.records);
@@ -245,7 +271,7 @@ async function campaigning(options: Options, terminal: Terminal): Promise<number
     interrupts.forget();
     screen.end();
     journal.close();
-    release();
+    await remote?.close();
     await pool.close();
   }
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { expected, settings, showKnobs } from '../../model/design.ts';
 import { properties } from '../../properties/index.ts';
-import { strategies } from '../../properties/search/strategies/index.ts';
+import { portfolio, strategies } from '../../properties/search/strategies/index.ts';
 import { reporters } from '../../reports/index.ts';
 import { chooseDesigns } from '../designs.ts';
 import { refusal } from '../refusal.ts';
@@ -70,7 +70,12 @@ async function partText(part: Part, { look: { paint } }: Terminal): Promise<stri
         }),
       ]),
     properties: () => Promise.resolve(lines(properties)),
-    strategies: () => Promise.resolve(lines(strategies)),
+    strategies: () =>
+      Promise.resolve([
+        ...lines(strategies),
+        paint('dim', '  and of a campaign:'),
+        ...lines(portfolio.filter((each) => !strategies.includes(each))),
+      ]),
     formats: () => Promise.resolve(lines(reporters)),
   }[part];
   return [paint('heading', part), ...(await body())].join('\n');

@@ -68,7 +68,8 @@ describe('the odds of PCT', () => {
         ['2 60', 180],
       ]),
     );
-    expect(two60).toEqual({ depth: 2, steps: 60, runs: 180, missed: expect.closeTo((1 - 1 / 180) ** 180, 10) });
+    expect(two60).toMatchObject({ depth: 2, steps: 60, runs: 180 });
+    expect(two60?.missed).toBeCloseTo((1 - 1 / 180) ** 180, 10);
     expect(two20?.missed).toBeCloseTo((1 - 1 / 60) ** 60 * (1 - 1 / 180) ** 180, 10);
     expect(pctOdds(3, new Map())).toEqual([]);
   });
