@@ -50,69 +50,56 @@ export interface Step {
   readonly facts: readonly Fact[];
   /** Who is blocked after the step, for what. */
   readonly waiting: readonly Waiting[];
+  /** The state after the step, frozen. */
+  readonly kernel: KernelState;
 }
 
 /** Walk through a case, the loop once; every state is frozen and shares what did not change with the one before. */
-export function* steps(booted: Booted, run: Case): Generator<Step, void, undefined> {
-  const { machine } = booted;
+export function* steps(booted: Booted, run: Case, patient = true): Generator<Step, void, undefined> {
   let kernel: KernelState = start(booted, run.workload);
   let number = 0;
   for (const part of ['schedule', 'loop'] as const) {
     for (const given of run[part] ?? []) {
       number += 1;
-      const before = kernel;
       if (given === REBOOT) {
         kernel = start(booted, run.workload);
-        yield {
-          number,
-          part,
-          given,
-          word: given,
-          thread: '',
-          routine: '',
-          line: 'the machine starts again',
-          changes: [],
-          facts: [],
-          waiting: waitingIn(booted, kernel),
-        };
+        const line = 'the machine starts again';
+        yield { ...{ number, part, given, word: given, thread: '', routine: '', line }, ...nothing(booted, kernel) };
         continue;
       }
-      const choice = choiceOf(given, choices(machine, before));
-      const thread = choice?.thread ?? given.split('/')[0] ?? given;
-      const { routine, line } = lineAt(booted, before, thread);
-      if (!choice) {
-        yield {
-          number,
-          part,
-          given,
-          word: given,
-          skipped: whyNot(kernelSystem(machine), before, given)?.says ?? 'it cannot be taken',
-          thread,
-          routine,
-          line,
-          changes: [],
-          facts: [],
-          waiting: waitingIn(booted, before),
-        };
-        continue;
-      }
-      const [after, patches] = produceWithPatches(before, (draft: KernelState) => reduce(machine, draft, choice));
-      kernel = after;
-      yield {
-        number,
-        part,
-        given,
-        word: word(choice),
-        thread,
-        routine,
-        line,
-        changes: changesOf(patches, before, after),
-        facts: after.facts,
-        waiting: waitingIn(booted, after),
-      };
+      const taken = stepFrom(booted, kernel, given, patient);
+      ({ kernel } = taken);
+      yield { number, part, ...taken };
     }
   }
 }
+
+/** One word taken in this state, or why it cannot be. The state given is not written to. */
+export function stepFrom(
+  booted: Booted,
+  before: KernelState,
+  given: string,
+  patient = true,
+): Omit<Step, 'number' | 'part'> {
+  const { machine } = booted;
+  const choice = choiceOf(given, choices(machine, before, patient));
+  const thread = choice?.thread ?? given.split('/')[0] ?? given;
+  const at = lineAt(booted, before, thread);
+  if (!choice) {
+    const skipped = whyNot(kernelSystem(machine), before, given, patient)?.says ?? 'it cannot be taken';
+    return { given, word: given, skipped, thread, ...at, ...nothing(booted, before) };
+  }
+  const [after, patches] = produceWithPatches(before, (draft: KernelState) => reduce(machine, draft, choice));
+  const changes = changesOf(patches, before, after);
+  const waiting = waitingIn(booted, after);
+  return { given, word: word(choice), thread, ...at, changes, facts: after.facts, waiting, kernel: after };
+}
+const nothing = (booted: Booted, kernel: KernelState): Pick<Step, 'changes' | 'facts' | 'waiting' | 'kernel'> => ({
+  changes: [],
+  facts: [],
+  waiting: waitingIn(booted, kernel),
+  kernel,
+});
 
 /** The line a thread stands at, as kernel text. */
 export function lineAt({ machine }: Booted, kernel: KernelState, name: string): { routine: string; line: string } {
