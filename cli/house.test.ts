@@ -19,7 +19,7 @@ const sourcesUnder = (folder: string): string[] =>
   readdirSync(join(HOME, folder)).flatMap((name) => {
     const path = join(folder, name);
     if (statSync(join(HOME, path)).isDirectory()) return sourcesUnder(path);
-    return path.endsWith('.ts') ? [path] : [];
+    return /\.tsx?$/.test(path) ? [path] : [];
   });
 const read = (path: string): Source => {
   const text = readFileSync(join(HOME, path), 'utf8');

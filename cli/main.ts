@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { addCampaign } from './commands/campaign.ts';
 import { addCheck } from './commands/check.ts';
+import { addExplain } from './commands/explain.ts';
 import { addFuzz } from './commands/fuzz.ts';
 import { addInit } from './commands/init.ts';
 import { addList } from './commands/list.ts';
@@ -44,6 +45,7 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     addCheck,
     addReplay,
     addShrink,
+    addExplain,
     addReport,
     addList,
     addInit,

@@ -2,11 +2,11 @@
  * The judge: plays a case on plain objects and says what it breaks, and where. The oracle for every engine: a finding
  * counts only when the judge, on the plain reducer, says the same.
  */
-import { type Case, REBOOT, choicesOf, follow, opens, patiently } from '../model/case.ts';
+import { type Case, REBOOT, choicesOf, follow, opens } from '../model/case.ts';
 import { type Booted, start } from '../model/design.ts';
-import type { Fact, KernelState } from '../model/machine.ts';
+import type { Fact, KernelState, Machine } from '../model/machine.ts';
 import { fairness } from './lasso.ts';
-import type { Blame, Evidence, Moment, Property } from './property.ts';
+import type { Blame, Evidence, Moment, Opens, Property } from './property.ts';
 import { signature } from './property.ts';
 
 /** One finding of the judge: after how many words of the schedule it shows. */
@@ -29,6 +29,19 @@ export interface Judgement {
 export const witnessesOf = (facts: readonly Fact[]): string[] =>
   facts.flatMap((fact) => (fact.kind === 'witness' ? [fact.name] : []));
 export const waitWitness = (thread: string, object: string): string => `${thread} waits for ${object}`;
+
+/** What a state breaks by itself: by who waits for whom, or by what is left when nothing that is owed can happen. */
+export function brokenIn(machine: Machine, kernel: KernelState, now: Opens, props: readonly Property[]): Blame[] {
+  const waiting = props.flatMap((property) => property.waits?.(now) ?? []);
+  const all = Object.entries(now).flatMap(([thread, open]) => choicesOf(thread, open));
+  if (all.some(({ nature }) => nature !== 'may')) return waiting;
+  return [...waiting, ...props.flatMap((property) => property.rest?.(machine, kernel, now) ?? [])];
+}
+const heardBy = (moment: Moment, props: readonly Property[]): Property[] =>
+  props.filter(({ hears }) => !hears || moment.facts.some(({ kind }) => hears.includes(kind)));
+/** What a step breaks by itself. */
+export const brokenBy = (moment: Moment, props: readonly Property[]): Blame[] =>
+  heardBy(moment, props).flatMap((property) => property.step?.(moment) ?? []);
 
 /**
  * Play the case from boot and judge every step and every state on the way.
@@ -55,15 +68,11 @@ export function judge(booted: Booted, run: Case, props: readonly Property[], pat
     const now = opens(machine, kernel);
     for (const [thread, open] of Object.entries(now))
       if (open.kind === 'blocked') witnesses.add(waitWitness(thread, open.wait.object));
-    for (const property of props) say(property.waits?.(now), after);
-    const all = patiently(Object.entries(now).flatMap(([thread, open]) => choicesOf(thread, open)));
-    if (all.some(({ nature }) => nature !== 'may')) return;
-    for (const property of props) say(property.rest?.(machine, kernel, now), after);
+    for (const blame of brokenIn(machine, kernel, now, props)) say(blame, after);
   };
   const judgeStep = (moment: Moment, after: number): void => {
     for (const name of witnessesOf(moment.facts)) witnesses.add(name);
-    for (const property of props) {
-      if (property.hears && !moment.facts.some(({ kind }) => property.hears?.includes(kind))) continue;
+    for (const property of heardBy(moment, props)) {
       say(property.step?.(moment), after);
       const gathered = property.gathers?.(moment) ?? [];
       if (gathered.length === 0 || !property.concludes) continue;

@@ -358,7 +358,7 @@ function siteIn(machine: Machine, { frames }: Thread, siteOf: SiteOf): Site | un
 const backtrace = ({ frames }: Thread): string[] => frames.map(({ routine }) => routine).toReversed();
 
 /** The way a step went, when it says something: it could have gone another way, and was not simply fine. */
-function remarkable(open: Open, outcome: string, line: string): string {
+export function remarkable(open: Open, outcome: string, line: string): string {
   const forced = open.kind === 'ready' && open.outcomes.length < 2;
   const said = outcome === '' || outcome === 'ok' || line.startsWith(`${outcome}(`);
   return said || forced ? '' : `→ ${outcome}`;

@@ -9,9 +9,8 @@ import type { Status } from '../../corpus/status.ts';
 import { type Step, steps } from '../../corpus/steps.ts';
 import { whyNotAlong } from '../../corpus/why.ts';
 import { boot, showKnobs } from '../../model/design.ts';
-import type { Wait } from '../../model/machine.ts';
-import { canonical } from '../../model/schema.ts';
 import type { Look } from '../../reports/reporter.ts';
+import { shownChange, waitText } from '../../reports/shown.ts';
 import { chooseProperties } from '../designs.ts';
 import { type Given, readEntries } from '../entries.ts';
 import { asTyped } from '../files.ts';
@@ -136,22 +135,8 @@ function stepText(step: Step, { paint }: Look): string {
   );
   return [
     step.part === 'loop' ? `${head}  ${paint('dim', '(again and again)')}` : head,
-    ...step.changes.map(
-      ({ slot, from, to }) => `        ${paint('dim', slot)}  ${shown(slot, from)} → ${shown(slot, to)}`,
-    ),
+    ...step.changes.map((change) => `        ${paint('dim', change.slot)}  ${shownChange(change).join(' → ')}`),
     ...facts.map((fact) => `        ${paint('wait', fact)}`),
     ...step.waiting.map(({ thread, wait }) => `        ${paint('wait', waitText(thread, wait))}`),
   ].join('\n');
-}
-
-const waitText = (thread: string, { object, because, owedBy, any }: Wait): string =>
-  `${thread} waits for ${object}${owedBy.length > 0 ? ` (owed by ${owedBy.join(any ? ' or ' : ', ')})` : ''}, because ${because}`;
-
-/** A value as a person reads it; a stack is its routines and lines, innermost last. */
-function shown(slot: string, value: unknown): string {
-  if (/^threads\..*\.frames$/.test(slot) && Array.isArray(value))
-    return value.map(({ routine, pc }: { routine: string; pc: number }) => `${routine}:${pc}`).join(' › ') || 'done';
-  if (/^threads\..*\.held$/.test(slot) && Array.isArray(value))
-    return `{${value.map(({ object }: { object: string }) => object).join(', ')}}`;
-  return canonical(value);
 }

@@ -89,7 +89,7 @@ export function oddsAlong(
   const { maxStates = MOST_STATES, patient = true, walks = WALKS, seed = 1 } = options;
   const learned = new Learned(kernelSystem(booted.machine));
   const from = learned.packing.pack(start(booted, run.workload));
-  const fails = new Fails(booted, learned, property, signature(want as Blame));
+  const fails = new Fails(booted, learned, property, signature(want));
   const chain = new Chain(learned, from, fails, { maxStates, patient });
   if (chain.graph.exhausted) return exact(chain, run.schedule);
   const why = `there are more than ${maxStates} states`;
