@@ -1,15 +1,14 @@
-/** Pages on disk: what they have in common is read from where the build left it, and what they say is written whole. */
+/**
+ * Pages on disk: what they have in common is read from where the build left it; a directory of them has an index, and each
+ * is named like the entry of the corpus that is about the same finding.
+ */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeWhole } from '../corpus/store.ts';
-import type { Booted } from '../model/design.ts';
-import type { Odds } from '../properties/search/odds.ts';
-import { type Assets, findingPage } from '../reports/html/document.ts';
-import { findingOf } from '../reports/html/finding.ts';
-import { PLAIN } from '../reports/reporter.ts';
-import { story } from '../reports/story.ts';
-import type { Telling } from '../reports/telling.ts';
-import { packageRoot, version } from './files.ts';
+import { basename, join } from 'node:path';
+import { type Entry, hashOf, identityOf } from '../corpus/entry.ts';
+import { ensureWritable, fileNameOf, writeWhole } from '../corpus/store.ts';
+import type { Assets } from '../reports/html/document.ts';
+import { type Listed, listingPage } from '../reports/html/listing.ts';
+import { packageRoot } from './files.ts';
 import { heeding, refusal } from './refusal.ts';
 
 const BUILT = join(packageRoot, 'dist', 'reports', 'html', 'page');
@@ -23,19 +22,30 @@ export function pageAssets(): Assets {
   return (known = { script: read('page.js'), style: read('page.css') });
 }
 
-/** What a page says besides its telling. */
-export interface PageFacts {
-  readonly odds: Odds;
-  readonly again: string;
-  readonly shortest?: string;
-  readonly patient: boolean;
+/** A directory that is filled with pages. */
+export class Pages {
+  readonly directory: string;
+  private readonly taken = new Map<string, string>();
+
+  /** @throws a refusal when nothing can be written there */
+  constructor(directory: string) {
+    pageAssets();
+    heeding(() => ensureWritable(directory));
+    this.directory = directory;
+  }
+  /** The file for this finding; two findings whose short names are equal do not share one. */
+  pathFor(entry: Pick<Entry, 'design' | 'knobs' | 'expect'>): string {
+    const identity = identityOf(entry);
+    const short = fileNameOf(entry);
+    const name = (this.taken.get(short) ?? identity) === identity ? short : `${short}.${hashOf(identity)}`;
+    this.taken.set(short, this.taken.get(short) ?? identity);
+    return join(this.directory, `${name}.html`);
+  }
+  /** @returns the path of the index */
+  writeIndex(heading: string, rows: readonly Listed[]): string {
+    const path = join(this.directory, 'index.html');
+    heeding(() => writeWhole(path, listingPage(heading, rows, pageAssets().style)), path);
+    return path;
+  }
 }
-/** Write the page of one finding. @throws a refusal when the file cannot be written */
-export function writePage(path: string, booted: Booted, telling: Telling, facts: PageFacts): void {
-  const text = findingPage(
-    findingOf(booted, telling, { ...facts, version }),
-    story.render(telling, PLAIN),
-    pageAssets(),
-  );
-  heeding(() => writeWhole(path, text), path);
-}
+export const hrefOf = (path: string): string => basename(path);

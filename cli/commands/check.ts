@@ -9,12 +9,13 @@ import { resolve } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
 import { ensureWritable, saveEntry } from '../../corpus/store.ts';
 import { expected, showKnobs } from '../../model/design.ts';
-import type { Property } from '../../properties/property.ts';
+import { type Property, signature } from '../../properties/property.ts';
 import { MOST_DRAWN, stateSpace } from '../../properties/search/state-space.ts';
 import { DEFAULT_MAX_STATES } from '../../properties/search/sweep.ts';
 import { dot } from '../../reports/dot.ts';
 import { tables } from '../../reports/index.ts';
 import type { Result } from '../../reports/result.ts';
+import type { Listed, ListedFinding } from '../../reports/html/listing.ts';
 import type { Row } from '../../reports/row.ts';
 import { type Checked, held, jsonOf, resultFor, rowFor, textOf } from '../checked.ts';
 import { type Setting, bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
@@ -26,11 +27,14 @@ import { hearInterrupts } from '../interrupt.ts';
 import { knobsOption, outOption, propertyOption, verboseOption, wholeNumber, workersOption } from '../options.ts';
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
 import { Progress } from '../progress.ts';
+import { Pages, hrefOf } from '../pages.ts';
 import { acquittedEntry, convictedEntry } from '../record.ts';
-import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
+import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
+import { checkCommand, replayCommand } from '../retell.ts';
 import { RunFormats, formatOption } from '../run-formats.ts';
 import { type SearchOptions, addSearchOptions, refuseCombinations } from '../search-options.ts';
 import type { SchedulesDone } from '../tasks/schedules.ts';
+import type { ShrinkDone } from '../tasks/shrink.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
 import { caseAt } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
@@ -53,6 +57,7 @@ interface Options extends SearchOptions {
   readonly out?: string;
   readonly format?: readonly string[];
   readonly dot?: true | string;
+  readonly html?: string;
   readonly json: boolean;
   readonly workers: number;
   readonly verbose: boolean;
@@ -85,6 +90,7 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
     .option('--save', 'write every counterexample and every acquittal to the corpus', false)
     .addOption(outOption('where --save writes (default: the corpus)'))
     .addOption(formatOption(TABLES))
+    .option('--html <directory>', 'write a page of every counterexample there, and an index of all settings')
     .addOption(
       new Option(
         '--dot [file]',
@@ -103,6 +109,7 @@ interface Run {
   readonly pool: Pool;
   readonly properties: readonly Property[];
   readonly out: string;
+  readonly pages?: Pages;
   readonly terminal: Terminal;
   readonly formats: RunFormats;
   /** The only setting asked for: then its story is what was asked for, and all threads are for it. */
@@ -114,6 +121,7 @@ interface Came {
   readonly text: string;
   readonly row?: Row;
   readonly result?: Result;
+  readonly listed?: Listed;
 }
 
 async function checking(names: readonly string[], options: Options, terminal: Terminal): Promise<number> {
@@ -144,6 +152,9 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const out =
     options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   if (options.save) heeding(() => ensureWritable(out));
+  if (options.html !== undefined && (options.estimate || options.schedules))
+    throw refusal('--html: its pages show counterexamples of a search of states; leave out --estimate and --schedules');
+  const pages = options.html === undefined ? undefined : new Pages(resolve(options.html));
 
   const pool = openPool(options.workers);
   const interrupts = hearInterrupts(() => {
@@ -163,10 +174,12 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const progress = options.json
     ? new Progress({ ...terminal, progress: (text) => text && terminal.say(text) }, event, JSON_EVERY_MS)
     : new Progress(terminal, line);
-  const run: Run = { options, pool, properties, out, terminal, formats, alone: settings.length === 1 };
+  const alone = settings.length === 1;
+  const run: Run = { options, pool, properties, out, terminal, formats, alone, ...(pages ? { pages } : {}) };
   let odd = 0;
   const rows: Row[] = [];
   const results: Result[] = [];
+  const listed: Listed[] = [];
   try {
     const inOrder = new InOrder();
     await pool.each(settings.entries(), async ([at, setting]) => {
@@ -176,6 +189,7 @@ async function checking(names: readonly string[], options: Options, terminal: Te
       inOrder.say(at, () => {
         if (came.row) rows.push(came.row);
         if (came.result) results.push(came.result);
+        if (came.listed) listed.push(came.listed);
         if (!table && !formats.alone) terminal.say(came.text);
       });
     });
@@ -187,6 +201,11 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     await pool.close();
   }
   formats.write(results, terminal);
+  const index = pages?.writeIndex(
+    interrupts.happened ? `The first ${listed.length} of ${settings.length} settings` : 'What was checked',
+    listed,
+  );
+  if (index !== undefined && !options.json && !table && !formats.alone) terminal.say(`wrote ${asTyped(index)}`);
   if (interrupts.happened) return INTERRUPTED;
   const done = { settings: settings.length, odd };
   if (table) terminal.say(table.render(rows, terminal.look).trimEnd());
@@ -240,19 +259,60 @@ async function checkOne(setting: Setting, run: Run): Promise<Came> {
       : undefined;
   const spin = options.spin !== undefined ? await pool.run<'spin'>({ kind: 'spin', ...common, maxStates }) : undefined;
   if (spin && typeof options.spin === 'string') heeding(() => writeFileSync(options.spin as string, spin.promela));
+  const saved = options.save ? await save(setting, swept, run) : [];
   const checked: Checked = {
     ...{ setting, booted, swept, milliseconds: Date.now() - started },
     ...(audit ? { audit } : {}),
     ...(spin ? { spin } : {}),
-    saved: options.save ? await save(setting, swept, run) : [],
+    saved: saved.map(({ path }) => path),
   };
   const odd = held(checked, properties).oddities.length > 0 || (options.audit && !repeatable);
   const tells = alone || options.verbose;
   const text = options.json
     ? jsonOf(checked, properties)
     : textOf(checked, properties, { tells, verbose: options.verbose, patient }, terminal);
+  const row = rowFor(checked);
   const result = run.formats.wanted ? { result: resultFor(checked, properties, run.formats, patient) } : {};
-  return { odd, text, row: rowFor(checked), ...result };
+  return {
+    odd,
+    text,
+    row,
+    ...result,
+    ...(run.pages ? { listed: await listedFor(checked, saved, row, run.pages, run) } : {}),
+  };
+}
+
+/** The row of the index, once the pages that it leads to are written. */
+async function listedFor(
+  { setting, booted, swept }: Checked,
+  saved: readonly Saved[],
+  row: Row,
+  pages: Pages,
+  run: Run,
+): Promise<Listed> {
+  const { options, pool, properties } = run;
+  const { design, knobs } = booted;
+  const findings: ListedFinding[] = [];
+  for (const [at, finding] of swept.findings.entries()) {
+    const { blame } = finding;
+    const { property, kind } = blame;
+    const { shrunk, path: entry } = saved[at] ?? {};
+    const path = pages.pathFor({ design: design.name, knobs, expect: { verdict: 'convicted', property, kind } });
+    const { steps, what = blame.what } = await pool.run<'page'>({
+      kind: 'page',
+      setting,
+      properties: properties.map(({ name }) => name),
+      counters: pool.counters,
+      run: shrunk?.run ?? caseAt(setting, booted.workload, finding),
+      want: { property, kind },
+      patient: options.timers === 'patient',
+      path,
+      again: entry === undefined ? checkCommand(setting) : replayCommand(entry, setting.from),
+      ...(shrunk ? { shortest: shrunk.shortest } : {}),
+    });
+    findings.push({ signature: signature(blame), what, steps, href: hrefOf(path) });
+  }
+  return { ...row, title: design.title, findings };
 }
 
 async function estimateOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {
@@ -326,12 +386,17 @@ async function surprises(setting: Setting, { findings, decided }: SchedulesDone)
   );
 }
 
+/** An entry that was written; of a counterexample, with the case that it keeps. */
+interface Saved {
+  readonly path: string;
+  readonly shrunk?: ShrinkDone;
+}
 /** Write every counterexample, shrunk where breadth first alone does not make it minimal, or the acquittal. */
-async function save(setting: Setting, swept: SweepDone, { pool, properties, out }: Run): Promise<string[]> {
+async function save(setting: Setting, swept: SweepDone, { pool, properties, out }: Run): Promise<Saved[]> {
   const booted = await bootSetting(setting);
   if (swept.findings.length === 0)
-    return swept.complete ? [asTyped(heeding(() => saveEntry(out, acquittedEntry(booted, swept))))] : [];
-  const paths: string[] = [];
+    return swept.complete ? [{ path: asTyped(heeding(() => saveEntry(out, acquittedEntry(booted, swept)))) }] : [];
+  const saved: Saved[] = [];
   for (const finding of swept.findings) {
     const { blame } = finding;
     const shrunk = await pool.run<'shrink'>({
@@ -345,7 +410,8 @@ async function save(setting: Setting, swept: SweepDone, { pool, properties, out 
       maxStates: PROOF_STATES,
     });
     const found = { by: 'sweep', shortest: shrunk.shortest } as const;
-    paths.push(asTyped(heeding(() => saveEntry(out, convictedEntry(booted, shrunk.run, blame, found)))));
+    const entry = convictedEntry(booted, shrunk.run, blame, found);
+    saved.push({ path: asTyped(heeding(() => saveEntry(out, entry))), shrunk });
   }
-  return paths;
+  return saved;
 }

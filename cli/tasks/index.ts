@@ -16,6 +16,7 @@ import { type BatchTask, playing } from './batch.ts';
 import { type EstimateDone, type EstimateTask, estimating } from './estimate.ts';
 import { type FuzzDone, type FuzzTask, fuzzing } from './fuzz.ts';
 import { type ProofTask, proving } from './proof.ts';
+import { type PageDone, type PageTask, paging } from './page.ts';
 import { type SchedulesDone, type SchedulesTask, scheduling } from './schedules.ts';
 import { type ShrinkDone, type ShrinkTask, shrinking } from './shrink.ts';
 import { type SpinDone, type SpinTask, spinning } from './spin.ts';
@@ -38,6 +39,7 @@ export type Task =
   | EstimateTask
   | SchedulesTask
   | ShrinkTask
+  | PageTask
   | StatusTask;
 
 export interface Results {
@@ -51,6 +53,7 @@ export interface Results {
   readonly estimate: EstimateDone;
   readonly schedules: SchedulesDone;
   readonly shrink: ShrinkDone;
+  readonly page: PageDone;
   readonly status: Status;
 }
 
@@ -77,6 +80,8 @@ export async function work(task: Task): Promise<Results[Task['kind']]> {
       return scheduling(task);
     case 'shrink':
       return shrinking(task);
+    case 'page':
+      return paging(task);
     case 'status':
       return statusOf(task.entry, (await chosenBy(task.entry.design, task.from)).design, chooseProperties([]));
   }

@@ -21,6 +21,7 @@ import { story } from '../story.ts';
 import { type Telling, tell } from '../telling.ts';
 import { type Assets, findingPage } from './document.ts';
 import { findingOf } from './finding.ts';
+import { listingPage } from './listing.ts';
 
 /** @throws with what to do, so that nobody believes that pages were tested where there is no browser */
 function chromiumPath(paths: readonly string[]): string {
@@ -84,7 +85,7 @@ interface Opened {
   /** Requests that left the page, and complaints of the browser: to stay empty. */
   readonly wrong: string[];
 }
-async function opened(html: string, options: BrowserContextOptions = {}): Promise<Opened> {
+async function opened(html: string, options: BrowserContextOptions = {}, ready = '.lanes'): Promise<Opened> {
   const path = join(room, `${Math.random()}.html`);
   writeFileSync(path, html);
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 }, ...options });
@@ -93,7 +94,7 @@ async function opened(html: string, options: BrowserContextOptions = {}): Promis
   page.on('pageerror', (error) => void wrong.push(error.message));
   page.on('console', (message) => void (message.type() === 'error' && wrong.push(message.text())));
   await page.goto(pathToFileURL(path).href);
-  if (options.javaScriptEnabled !== false) await page.waitForSelector('.lanes');
+  if (options.javaScriptEnabled !== false) await page.waitForSelector(ready);
   return { page, wrong };
 }
 
@@ -221,21 +222,21 @@ const both = (booted: Booted, property: string): [Telling, Case] => {
   return [telling, run];
 };
 
-describe('for everybody', () => {
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  interface Violation {
-    readonly id: string;
-    readonly nodes: readonly { readonly html: string }[];
-  }
-  const violations = async (page: Page): Promise<string[]> => {
-    await page.evaluate(axe);
-    const found = await page.evaluate(
-      async () =>
-        (await (globalThis as unknown as { axe: { run(): Promise<{ violations: unknown }> } }).axe.run()).violations,
-    );
-    return (found as Violation[]).flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 120)}`));
-  };
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string }[];
+}
+const violations = async (page: Page): Promise<string[]> => {
+  await page.evaluate(axe);
+  const found = await page.evaluate(
+    async () =>
+      (await (globalThis as unknown as { axe: { run(): Promise<{ violations: unknown }> } }).axe.run()).violations,
+  );
+  return (found as Violation[]).flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 120)}`));
+};
 
+describe('for everybody', () => {
   test.each([
     ['on a wide screen', {}],
     ['in the dark', { colorScheme: 'dark' }],
@@ -324,6 +325,29 @@ describe('for everybody', () => {
     expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
     await page.close();
   });
+});
+
+test('the index leaves out what is as expected when asked to, and axe finds nothing to complain of', async () => {
+  const common = { design: 'a', title: 'claim', expected: 'nothing', states: 1234, depth: 5 } as const;
+  const finding = { signature: 'no-deadlock (circle)', what: 'they wait', steps: 2, href: 'a.html' };
+  const rows = [
+    { ...common, knobs: 'k=1', verdict: 'acquitted', asExpected: true, findings: [] },
+    { ...common, knobs: 'k=2', verdict: 'convicted', asExpected: false, findings: [finding] },
+    { ...common, design: 'b', knobs: 'k=2', verdict: 'convicted', asExpected: true, findings: [finding] },
+  ] as const;
+  for (const options of [{}, PHONE, { colorScheme: 'dark' } as const]) {
+    const { page, wrong } = await opened(listingPage('all', rows, assets.style), options, '.verdicts');
+    const visible = () => page.locator('tbody tr:visible').count();
+    expect(await visible()).toBe(3);
+    expect(await violations(page)).toEqual([]);
+    await page.getByLabel('only what was convicted').check();
+    expect(await visible()).toBe(2);
+    await page.getByLabel('only what is not as expected').check();
+    expect(await visible()).toBe(1);
+    expect(await page.getByRole('heading', { level: 2 }).count()).toBe(1);
+    expect(wrong).toEqual([]);
+    await page.close();
+  }
 });
 
 describe('5,000 steps', () => {

@@ -44,8 +44,8 @@ ${body}
 `;
 
 /** One finding. @param story the same as text, a hundred columns wide */
-export function findingPage(
-  finding: { readonly design: string; readonly title: string },
+export function findingPage<F extends { readonly design: string; readonly title: string }>(
+  finding: F,
   story: string,
   { script, style }: Assets,
 ): string {

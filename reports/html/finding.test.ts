@@ -9,6 +9,7 @@ import { sweep } from '../../properties/search/sweep.ts';
 import { tell } from '../telling.ts';
 import { citation } from './citations.ts';
 import { findingPage } from './document.ts';
+import { type Listed, listingPage } from './listing.ts';
 import { type Finding, bootFinding, caseOfFinding, findingOf } from './finding.ts';
 
 const besides = { version: '0', odds: { kind: 'none', why: 'nobody asked' }, again: '', patient: true } as const;
@@ -71,6 +72,36 @@ describe('the file', () => {
   });
   test('forbids every request', () => {
     expect(page('t')).toContain("default-src 'none'");
+  });
+});
+
+describe('the index', () => {
+  const row = (more: Partial<Listed>): Listed => ({
+    ...{ design: 'a', title: 't', knobs: 'k=1', verdict: 'acquitted', findings: [] },
+    ...more,
+  });
+  const found = { signature: 'no-deadlock (circle)', what: 'a waits for <b>', steps: 2, href: 'a b.html' };
+  const index = (...rows: Listed[]): string => listingPage('all', rows, '');
+
+  test('counts, links each finding to its page, and shows only what somebody said', () => {
+    const text = index(row({}), row({ knobs: 'k=2', verdict: 'convicted', findings: [found] }));
+    expect(text).toContain('2 settings of 1 design, 1 convicted, 1 findings.');
+    expect(text).toContain('<a href="a%20b.html">no-deadlock (circle)</a> in 2 steps');
+    expect(text).toContain('a waits for &lt;b&gt;');
+    expect(text).not.toContain('>Expected<');
+    expect(text).not.toContain('>States<');
+  });
+  test('says what is as it should be, what is not, and what nobody knows', () => {
+    const text = index(
+      row({ asExpected: true, expected: 'nothing', states: 1234 }),
+      row({ knobs: 'k=2', asExpected: false, expected: 'nothing', verdict: 'convicted', findings: [found] }),
+      row({ design: 'b', asExpected: null, expected: 'open' }),
+    );
+    expect(text).toContain('1 as they should be, 1 not, 1 of which nobody said what to expect');
+    expect(text).toContain('>1,234<');
+    expect(text.match(/<tr class="odd convicted">/g)).toHaveLength(1);
+    expect(text.match(/as expected:/g)).toHaveLength(2);
+    expect(text).not.toContain('<script');
   });
 });
 
