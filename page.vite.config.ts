@@ -14,6 +14,7 @@ export default defineConfig({
     outDir: at('dist/reports/html/page'),
     emptyOutDir: true,
     target: 'es2023',
+    license: { fileName: 'licenses.md' },
     lib: {
       entry: at('reports/html/page/main.tsx'),
       formats: ['iife'],

@@ -19,7 +19,7 @@ export function pageAssets(): Assets {
   if (known) return known;
   if (!existsSync(join(BUILT, 'page.js'))) throw refusal('the script of the pages is not built yet: npm run build');
   const read = (name: string): string => readFileSync(join(BUILT, name), 'utf8');
-  return (known = { script: read('page.js'), style: read('page.css') });
+  return (known = { script: read('page.js'), style: read('page.css'), licenses: read('licenses.md') });
 }
 
 /** A directory that is filled with pages. */

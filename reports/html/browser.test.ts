@@ -50,7 +50,7 @@ beforeAll(async () => {
     const file = output.find(({ fileName }) => fileName === name);
     return file?.type === 'chunk' ? file.code : String(file?.source);
   };
-  assets = { script: textOf('page.js'), style: textOf('page.css') };
+  assets = { script: textOf('page.js'), style: textOf('page.css'), licenses: textOf('licenses.md') };
   browser = await chromium.launch({ executablePath: chromiumPath(PATHS), args: ['--no-sandbox'] });
 }, 120_000);
 afterAll(async () => {
@@ -132,7 +132,8 @@ describe('a page', () => {
 
   test('is below a megabyte', () => {
     expect(html.length).toBeLessThan(1_000_000);
-    expect(html.length).toBeGreaterThan(100_000); // it does carry its script
+    expect(html.length).toBeGreaterThan(100_000); // it does carry its script, and names whose it is
+    expect(html).toContain('Copyright (c) 2012-2014 Chris Pettitt');
   });
 
   test('says after every step who waits for whom as a replay does, and draws an arrow for each debt', async () => {
@@ -203,6 +204,10 @@ describe('a page', () => {
     expect(caption).toContain('up to the very last step, step 2');
     await page.close();
     const order = await opened(htmlOf(abba, ...both(abba, 'lock-order')));
+    expect(await order.page.locator('body').ariaSnapshot()).toContain(
+      'img "The orders go round: b is taken under a; a is taken under b"',
+    );
+    expect(await order.page.locator('[aria-labelledby=argument] .graph .arrow').count()).toBe(2);
     expect(await order.page.locator('#steps').innerText()).toContain('No odds are given: it is judged over all runs');
     expect(order.wrong).toEqual([]);
     await order.page.close();
@@ -263,9 +268,9 @@ describe('for everybody', () => {
     for (let tabs = 0; tabs < 40; tabs += 1) {
       await page.keyboard.press('Tab');
       order.push(
-        (await page.evaluate(
+        await page.evaluate<string>(
           "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim()",
-        )) as string,
+        ),
       );
     }
     const places = [

@@ -9,6 +9,8 @@
 export interface Assets {
   readonly script: string;
   readonly style: string;
+  /** Of the libraries in the script: they ask to be named in every copy. */
+  readonly licenses: string;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -47,11 +49,13 @@ ${body}
 export function findingPage<F extends { readonly design: string; readonly title: string }>(
   finding: F,
   story: string,
-  { script, style }: Assets,
+  { script, style, licenses }: Assets,
 ): string {
   const body = `<div id="app"></div>
 <main id="paper"><pre>${escaped(story)}</pre></main>
 <script type="application/json" id="finding">${json(finding)}</script>
-<script>${script}</script>`;
+<script>/*!
+${licenses.replaceAll('*/', '* /')}*/
+${script}</script>`;
   return page(`${finding.design}: ${finding.title}`, style, body);
 }

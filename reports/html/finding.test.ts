@@ -60,7 +60,7 @@ describe('a finding as data', () => {
 
 describe('the file', () => {
   const page = (title: string, story = ''): string =>
-    findingPage({ design: 'a', title }, story, { script: 'go()', style: '' });
+    findingPage({ design: 'a', title }, story, { script: 'go()', style: '', licenses: 'MIT' });
 
   test('holds what comes from outside as text only, wherever it stands', () => {
     const evil = '</script><script>alert(1)</script><!--';

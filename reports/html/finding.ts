@@ -7,7 +7,7 @@
 import type { Case } from '../../model/case.ts';
 import { type Booted, type CallSpec, type Knobs, type Workload, boot } from '../../model/design.ts';
 import type { Block, Rows, ThreadSpec } from '../../model/machine.ts';
-import type { Blame } from '../../properties/property.ts';
+import type { Blame, Link } from '../../properties/property.ts';
 import type { Odds } from '../../properties/search/odds.ts';
 import { type Argument, argument } from '../argument.ts';
 import { participants } from '../lanes.ts';
@@ -38,6 +38,8 @@ export interface Finding {
   /** What is broken in a sentence, and why it is right to say so. */
   readonly says: string;
   readonly argument?: Argument;
+  /** The orders of locks that go round, when the verdict is about them: what is held, and what is wanted under it. */
+  readonly orders?: readonly Link[];
   /** The argument in the words of the design. */
   readonly argued?: string;
   /** Threads that have a lane from the start. */
@@ -85,6 +87,7 @@ export function findingOf(booted: Booted, telling: Telling, besides: Besides): F
     ...(telling.blame ? { blame: telling.blame } : {}),
     says: telling.says,
     ...(why ? { argument: why } : {}),
+    ...(telling.judgedBy === 'orders' && telling.blame ? { orders: telling.blame.links } : {}),
     ...(telling.argued === null ? {} : { argued: telling.argued }),
     lanes: participants(telling),
   };

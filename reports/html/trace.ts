@@ -7,7 +7,7 @@
 import { type Change, stepFrom } from '../../corpus/steps.ts';
 import { type Case, REBOOT, choices, choicesOf, opens } from '../../model/case.ts';
 import { type Booted, start } from '../../model/design.ts';
-import type { Fact, KernelState } from '../../model/machine.ts';
+import { type Fact, type KernelState, resolved, standing } from '../../model/machine.ts';
 import { brokenBy, brokenIn } from '../../properties/judge.ts';
 import type { Blame, Opens, Property } from '../../properties/property.ts';
 import { Random } from '../../properties/search/random.ts';
@@ -86,6 +86,15 @@ export class Trace {
     const known = this.looked.get(step) ?? opens(this.trunk.booted.machine, this.at(step).kernel);
     this.looked.set(step, known);
     return known;
+  }
+
+  /** The line that a thread stands at after so many steps; '' when it has ended. */
+  line(step: number, thread: string): string {
+    const { machine } = this.trunk.booted;
+    const row = this.at(step).kernel.threads[thread];
+    const instruction = row && standing(machine, row);
+    if (!instruction) return '';
+    return machine.ops[instruction.op]?.text(resolved(instruction, row.frames.at(-1)?.vars ?? {})) ?? instruction.op;
   }
 
   /** The first steps of this trace, and then this word; nothing when it cannot be taken there. */

@@ -136,7 +136,7 @@ export function App({ finding, booted }: { readonly finding: Finding; readonly b
                     go on at random
                   </button>
                 </p>
-                <Threads {...{ booted, kernel, opens, next, take }} patient={finding.patient} />
+                <Threads {...{ booted, trace, next, take }} step={at} patient={finding.patient} />
               </section>
             </div>
           </div>

@@ -6,10 +6,10 @@
  * the same rows are a list.
  */
 import { defaultRangeExtractor } from '@tanstack/virtual-core';
-import { Fragment } from 'preact';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import type { Line } from '../../listening.ts';
 import type { Move, Trace } from '../trace.ts';
+import { Code } from './code.tsx';
 import { useVirtualizer } from './virtual.ts';
 
 export interface LanesProps {
@@ -46,7 +46,9 @@ export function Lanes(props: LanesProps) {
   });
   useLayoutEffect(() => virtualizer.scrollToIndex(selected, { align: 'auto' }), [selected, trace]);
   useLayoutEffect(() => virtualizer.measure(), [narrow]);
-  useLayoutEffect(() => showLane(grid.current, selected), [selected, trace, narrow]);
+  const rows = virtualizer.getVirtualItems();
+  const there = rows.some(({ index }) => index === selected);
+  useLayoutEffect(() => showLane(grid.current, selected), [selected, trace, narrow, there]);
 
   const walk = (event: KeyboardEvent): void => {
     const to: Record<string, number> = {
@@ -92,7 +94,7 @@ export function Lanes(props: LanesProps) {
         )}
       </div>
       <div role="rowgroup" class="lane-body" style={{ height: `${virtualizer.getTotalSize()}px` }}>
-        {virtualizer.getVirtualItems().map(({ index, start }) => (
+        {rows.map(({ index, start }) => (
           <div
             key={index}
             id={`step-${index}`}
@@ -107,6 +109,7 @@ export function Lanes(props: LanesProps) {
           >
             <div class="number" role="gridcell">
               {index === 0 ? 'start' : index}
+              {trace.at(index).move?.loop && <span class="visually-hidden"> again and again</span>}
             </div>
             {narrow ? <Together {...props} step={index} /> : <Apart {...props} step={index} />}
           </div>
@@ -179,18 +182,6 @@ const baseOf = (kind: string): number => (kind === 'user' ? 2 : 1);
 const DEEPEST = 6;
 const indentOf = (depth: number, kind: string): number => Math.min(DEEPEST, Math.max(0, depth - baseOf(kind)));
 
-/** Kernel code that breaks where a kernel developer would break it, when it must. */
-export const Code = ({ text }: { text: string }) => (
-  <>
-    {text.split(/(?<=[(,/=])|(?=->)|(?<=_)(?=\w{4})/).map((piece, at) => (
-      <Fragment key={at}>
-        {at > 0 && <wbr />}
-        {piece}
-      </Fragment>
-    ))}
-  </>
-);
-
 function Lines({ move, kind }: { move: Move; kind: string }) {
   return (
     <>
@@ -221,10 +212,19 @@ function Waits({ trace, step, name, named }: { trace: Trace; step: number; name:
   const open = trace.opens(step)[name];
   const newly = step === 0 || trace.at(step).move?.newly.includes(name);
   if (open?.kind !== 'blocked' || !newly) return null;
+  const line = trace.line(step, name);
+  const said = trace.at(step).move?.lines.at(-1);
   return (
-    <p class="waits">
-      {named && <b>{name} </b>}waits for {open.wait.object}: {open.wait.because}
-    </p>
+    <div class="waits">
+      {trace.at(step).move?.thread === name && said?.text === line ? null : (
+        <code>
+          <Code text={line} />
+        </code>
+      )}
+      <p>
+        {named && <b>{name} </b>}waits for {open.wait.object}: {open.wait.because}
+      </p>
+    </div>
   );
 }
 

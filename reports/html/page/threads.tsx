@@ -4,15 +4,17 @@
  */
 import { type Choice, choicesOf, patiently, word } from '../../../model/case.ts';
 import type { Booted } from '../../../model/design.ts';
-import { type Frame, type KernelState, type Open, resolved, standing } from '../../../model/machine.ts';
-import type { Opens } from '../../../properties/property.ts';
+import type { KernelState, Open } from '../../../model/machine.ts';
 import { kernelSystem } from '../../../properties/search/system.ts';
 import { whyNot, whyNotOwed } from '../../../properties/search/why-not.ts';
+import type { Trace } from '../trace.ts';
+import { Code } from './code.tsx';
 
 interface ThreadsProps {
   readonly booted: Booted;
-  readonly kernel: KernelState;
-  readonly opens: Opens;
+  readonly trace: Trace;
+  /** After so many steps. */
+  readonly step: number;
   readonly patient: boolean;
   /** The word that the trace goes on with. */
   readonly next: string | undefined;
@@ -28,7 +30,8 @@ const BADGES: Readonly<Record<Open['kind'], string>> = {
 const RANK: readonly Open['kind'][] = ['blocked', 'ready', 'idle', 'finished'];
 
 export function Threads(props: ThreadsProps) {
-  const { opens, patient } = props;
+  const { trace, step, patient } = props;
+  const opens = trace.opens(step);
   const all = Object.entries(opens).flatMap(([thread, open]) => choicesOf(thread, open));
   const able = patient ? patiently(all) : all;
   const sorted = Object.entries(opens).sort(([, a], [, b]) => RANK.indexOf(a.kind) - RANK.indexOf(b.kind));
@@ -53,16 +56,14 @@ interface CardProps extends ThreadsProps {
   readonly ways: readonly Choice[];
 }
 
-function ThreadCard({ booted, kernel, thread, open, ways, patient, next, take }: CardProps) {
-  const { machine } = booted;
+function ThreadCard({ booted, trace, step, thread, open, ways, patient, next, take }: CardProps) {
+  const { kernel } = trace.at(step);
   const row = kernel.threads[thread];
-  const instruction = row && standing(machine, row);
   const frames = row?.frames ?? [];
-  const operands = instruction && resolved(instruction, (frames.at(-1) as Frame).vars);
-  const line = operands ? (machine.ops[operands.op]?.text(operands) ?? operands.op) : '';
+  const line = trace.line(step, thread);
   const callers = frames.slice(0, -1).map(({ routine }) => routine);
   const held = (row?.held ?? []).map(({ object }) => object);
-  const kind = machine.threads[thread]?.kind;
+  const kind = booted.machine.threads[thread]?.kind;
   return (
     <li class={`thread ${open.kind}`}>
       <h4>
@@ -70,7 +71,7 @@ function ThreadCard({ booted, kernel, thread, open, ways, patient, next, take }:
       </h4>
       {line !== '' && (
         <code>
-          {line}
+          <Code text={line} />
           {callers.length > 0 && <span class="comment"> ← {callers.toReversed().join(' ← ')}</span>}
         </code>
       )}

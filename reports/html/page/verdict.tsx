@@ -3,6 +3,7 @@ import { showKnobs } from '../../../model/design.ts';
 import { signature } from '../../../properties/property.ts';
 import { citation } from '../citations.ts';
 import type { Finding } from '../finding.ts';
+import { OrderGraph } from './wait-graph.tsx';
 
 export function Claim({ finding }: { readonly finding: Finding }) {
   const { design, title, knobs, workload, blame, schedule, loop, shortest } = finding;
@@ -35,7 +36,7 @@ export function Claim({ finding }: { readonly finding: Finding }) {
 }
 
 export function Proof({ finding }: { readonly finding: Finding }) {
-  const { argument, argued } = finding;
+  const { argument, argued, orders } = finding;
   if (!argument) return null;
   return (
     <section aria-labelledby="argument">
@@ -52,6 +53,7 @@ export function Proof({ finding }: { readonly finding: Finding }) {
           ))}
         </dl>
       )}
+      {orders && <OrderGraph links={orders} />}
       {argument.sentences.map((text) => (
         <p key={text} class="proof">
           {text}
