@@ -15,6 +15,7 @@ import { type Graph, explore } from './explore.ts';
 import { Judging, type Told } from './judging.ts';
 import { Learned, type Turn, type Way, apply } from './learned.ts';
 import { Random } from './random.ts';
+import { grouped } from './storage/limits.ts';
 import { kernelSystem } from './system.ts';
 
 /** Between these lies the probability that the failure comes. */
@@ -92,7 +93,7 @@ export function oddsAlong(
   const fails = new Fails(booted, learned, property, signature(want));
   const chain = new Chain(learned, from, fails, { maxStates, patient });
   if (chain.graph.exhausted) return exact(chain, run.schedule);
-  const why = `there are more than ${maxStates} states`;
+  const why = `there are more than ${grouped(maxStates)} states`;
   return sampled(new Walks({ learned, fails, patient, walks, seed }), from, run.schedule, why);
 }
 

@@ -172,6 +172,8 @@ describe('a page', () => {
       'You left the trace after step 1 and took 1 step of your own: nothing is broken so far',
     );
     expect(await status(page)).toContain('Step 2 of 2');
+    // The odds are of the trace, so they stay at the step where it was left: no failure is certain on this branch.
+    expect(await page.locator('.odds figcaption').innerText()).toContain('50 % after step 1.');
     await page.getByRole('button', { name: 'let everybody have turns' }).click();
     expect(await page.locator('.branch').innerText()).toContain('nothing that is owed is left to happen');
     await page.getByRole('button', { name: 'back to the trace' }).click();
@@ -211,6 +213,17 @@ describe('a page', () => {
     expect(await order.page.locator('#steps').innerText()).toContain('No odds are given: it is judged over all runs');
     expect(order.wrong).toEqual([]);
     await order.page.close();
+  });
+
+  test('a link may lead to a step, and the address is always such a link', async () => {
+    const { page } = await opened(html);
+    await page.locator('.lanes').press('ArrowUp');
+    expect(new URL(page.url()).hash).toBe('#after-21');
+    await page.goto(page.url().replace('#after-21', '#after-7'));
+    await page.reload();
+    await page.waitForSelector('.lanes');
+    expect(await status(page)).toContain('Step 7 of 22');
+    await page.close();
   });
 
   test('a circle is shown as one', async () => {

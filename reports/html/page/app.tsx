@@ -2,7 +2,7 @@
  * The page of one finding. What is selected is a step of the trace on show: the finding's own, or a branch of it that the
  * reader took. Everything on the page is said of the state after that step.
  */
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import type { Booted } from '../../../model/design.ts';
 import { properties } from '../../../properties/index.ts';
 import { isPromised } from '../../../properties/lasso.ts';
@@ -27,7 +27,8 @@ interface Branch {
 export function App({ finding, booted }: { readonly finding: Finding; readonly booted: Booted }) {
   const own = useMemo(() => Trace.along(booted, caseOfFinding(finding), finding.patient), []);
   const [branch, setBranch] = useState<Branch>();
-  const [selected, setSelected] = useState(() => stepInHash(own.steps) ?? own.steps);
+  const linked = useMemo(() => stepInHash(own.steps), []);
+  const [selected, setSelected] = useState(linked ?? own.steps);
   const [runs, setRuns] = useState(0);
   const narrow = useNarrow();
   const trace = branch?.trace ?? own;
@@ -37,8 +38,11 @@ export function App({ finding, booted }: { readonly finding: Finding; readonly b
   const next = trace.moments[at + 1]?.move?.word;
 
   useEffect(() => {
-    if (!branch) history.replaceState(null, '', `#step-${at}`);
+    if (!branch) history.replaceState(null, '', `#after-${at}`);
   }, [at, branch]);
+  useLayoutEffect(() => {
+    if (linked !== undefined) document.getElementById('steps')?.scrollIntoView();
+  }, []);
 
   const take = (word: string): void => {
     if (word === next) return setSelected(at + 1);
@@ -83,7 +87,12 @@ export function App({ finding, booted }: { readonly finding: Finding; readonly b
         <Proof finding={finding} />
         <section aria-labelledby="steps-title" id="steps">
           <h2 id="steps-title">What happens</h2>
-          <OddsStrip odds={finding.odds} steps={own.steps} selected={Math.min(at, own.steps)} select={setSelected} />
+          <OddsStrip
+            odds={finding.odds}
+            steps={own.steps}
+            selected={Math.min(at, branch?.left ?? own.steps)}
+            select={setSelected}
+          />
           <div class="panes">
             <Lanes
               {...{ trace, threads, kinds, narrow, broken }}
@@ -213,8 +222,9 @@ function BranchBar({
   );
 }
 
+/** A link may lead to a step: page.html#after-12. */
 function stepInHash(steps: number): number | undefined {
-  const [, step] = /^#step-(\d+)$/.exec(location.hash) ?? [];
+  const [, step] = /^#after-(\d+)$/.exec(location.hash) ?? [];
   return step === undefined ? undefined : Math.min(steps, Number(step));
 }
 

@@ -1,12 +1,11 @@
 /** How likely the failure had become, along the trace: a line, a band where it was counted, and the point of no return. */
-import type { Odds } from '../../../properties/search/odds.ts';
-import type { After } from '../../../properties/search/odds.ts';
+import type { After, Odds } from '../../../properties/search/odds.ts';
+import { grouped } from '../../row.ts';
 
 type Known = Exclude<Odds, { kind: 'none' }>;
 
 /** What is known after so many steps: there, or at the nearest step before it that was looked at. */
-export const oddsAt = ({ along }: Known, step: number): After | undefined =>
-  along.findLast((each) => each.step <= step);
+const oddsAt = ({ along }: Known, step: number): After | undefined => along.findLast((each) => each.step <= step);
 
 /** Never 100 % for what can be avoided, nor 0 % for what can happen. */
 function percent(chance: number): string {
@@ -14,7 +13,7 @@ function percent(chance: number): string {
   const text = (chance * 100).toPrecision(chance < 0.001 ? 1 : 3);
   return Number(text) >= 100 ? 'more than 99.9 %' : `${Number(text)} %`;
 }
-export function likelyText(odds: Known, step: number): string {
+function likelyText(odds: Known, step: number): string {
   const here = oddsAt(odds, step);
   if (!here) return '';
   const range = odds.kind === 'exact' ? percent(here.low) : `${percent(here.low)} to ${percent(here.high)}`;
@@ -22,7 +21,7 @@ export function likelyText(odds: Known, step: number): string {
 }
 
 /** The point of no return in a sentence. */
-export function noReturn(odds: Odds, steps: number): string {
+function noReturn(odds: Odds, steps: number): string {
   if (odds.kind === 'none') return '';
   const { lastAvoidable } = odds;
   if (odds.kind === 'sampled')
@@ -60,7 +59,7 @@ export function OddsStrip({
   const { lastAvoidable } = odds;
   const how =
     odds.kind === 'exact'
-      ? `exact, from all ${odds.states} states`
+      ? `exact, from all ${grouped(odds.states)} states`
       : `95 % intervals from ${odds.walks} random walks each, for ${odds.why}`;
   return (
     <figure class="odds">
