@@ -53,6 +53,8 @@ describe('explain', () => {
     expect(finding.odds).toMatchObject({ kind: 'exact', lastAvoidable: 1 });
     expect(statSync(path).size).toBeLessThan(1_000_000);
     expect(readdirSync(room)).toEqual(['page.html']);
+    await run('explain', canary, '--html', '--out', room);
+    expect(readdirSync(room)).toContain('canary-abba.opposite.no-deadlock.circle-of-mutex.html');
   });
 
   test('takes a design of your own', async () => {

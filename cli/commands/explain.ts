@@ -47,7 +47,7 @@ export function addExplain(program: Command, terminal: Terminal, finish: (status
 async function explaining(file: string, options: Options, terminal: Terminal): Promise<number> {
   const { design, html, out } = options;
   if (out !== undefined && !html) throw refusal('--out says where --html writes; add --html');
-  const many = statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+  const many = isDirectory(file);
   if (many && !html) throw refusal(`${file}: is a directory; one story is told of one file, with --html pages of many`);
   if (html) pageAssets();
   const given = await readEntries([file], design ?? []);
@@ -58,7 +58,9 @@ async function explaining(file: string, options: Options, terminal: Terminal): P
   const { expect } = entry;
   if (expect.verdict !== 'convicted') throw refusal(`${path}: is an acquittal; there is no schedule to explain`);
   if (html) {
-    const to = resolve(out ?? `${basename(path, '.json')}.html`);
+    const name = `${basename(path, '.json')}.html`;
+    const into = out !== undefined && isDirectory(out);
+    const to = into ? resolve(out, name) : resolve(out ?? name);
     await pageOf(openPool(0), first, expect, to);
     terminal.say(`wrote ${asTyped(to)}`);
     return 0;
@@ -70,6 +72,8 @@ async function explaining(file: string, options: Options, terminal: Terminal): P
   terminal.say(text);
   return 0;
 }
+
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 const pageOf = (pool: Pool, { path, entry, chosen }: Given, want: Convicted, to: string): Promise<PageDone> =>
   pool.run<'page'>({

@@ -7,7 +7,7 @@ import { forever, mutex_lock, mutex_unlock, work_a_while } from '../../model/obj
 import { properties } from '../index.ts';
 import { judge } from '../judge.ts';
 import { type Blame, type Property, signature } from '../property.ts';
-import { type Odds, oddsAlong } from './odds.ts';
+import { type Odds, likelyFrom, oddsAlong } from './odds.ts';
 import type { Finding } from './observer.ts';
 import { sweep } from './sweep.ts';
 
@@ -127,6 +127,20 @@ test('counted walks lie around the truth, and a walk that ended well proves that
   expect(counted.along.length).toBeGreaterThan(30);
   const wide = counted.along.filter(({ low, high }) => high - low > 0.2);
   expect(wide).toEqual([]);
+});
+
+test('from anywhere the odds can be counted, and lie around those of the plain reducer; not for orders of locks', () => {
+  const of = booted('canary-abba', { order: 'opposite' });
+  const found = findingsOf(of);
+  const { blame } = found.find((each) => each.blame.property === 'no-deadlock') as Finding;
+  const from = (...schedule: string[]) => likelyFrom(of, caseOf(of, { schedule }), properties, blame, { walks: 500 });
+  const coin = from('one');
+  expect([coin?.low, coin?.high].map((each) => Math.round((each ?? 0) * 10))).toEqual([5, 5]);
+  expect(from('one', 'one')?.high).toBeLessThan(0.01);
+  expect(from('one', 'two')?.low).toBeGreaterThan(0.99);
+  expect(from('one', 'nobody')).toBeUndefined();
+  const order = found.find((each) => each.blame.property === 'lock-order') as Finding;
+  expect(likelyFrom(of, caseOf(of, { schedule: [] }), properties, order.blame)).toBeUndefined();
 });
 
 test('a circle that can be left by luck, and orders of locks over many runs, have no odds; they say why', () => {

@@ -97,6 +97,32 @@ export function oddsAlong(
   return sampled(new Walks({ learned, fails, patient, walks, seed }), from, run.schedule, why);
 }
 
+/**
+ * How likely the failure is from where this schedule leads, by counting walks; nothing when chance has nothing to say about
+ * such a failure, or when the schedule cannot be followed.
+ */
+export function likelyFrom(
+  booted: Booted,
+  run: Case,
+  props: readonly Property[],
+  want: Pick<Blame, 'property' | 'kind'>,
+  { patient = true, walks = WALKS, seed = 1 }: Omit<OddsOptions, 'maxStates'> = {},
+): (Likely & { readonly walks: number }) | undefined {
+  const property = props.find(({ name }) => name === want.property);
+  if (!property || property.concludes) return undefined;
+  const learned = new Learned(kernelSystem(booted.machine));
+  const words = learned.packing.pack(start(booted, run.workload));
+  const all = new Walks({
+    learned,
+    fails: new Fails(booted, learned, property, signature(want)),
+    patient,
+    walks,
+    seed,
+  });
+  if (!run.schedule.every((text) => all.follow(words, text))) return undefined;
+  return { ...all.around(words).likely, walks };
+}
+
 /** Where the property is broken: in a state, or by a step. */
 class Fails {
   private readonly judging: Judging;
@@ -308,14 +334,13 @@ class Walks {
     this.words = new Uint16Array(walking.learned.packing.width);
   }
 
-  /** How many walks from here fail, and how many end without; the others were given up. */
-  from(words: Uint16Array): { fail: number; end: number } {
-    const all = { fail: 0, end: 0 };
-    for (let walk = 0; walk < this.count; walk += 1) {
-      const how = this.walk(words);
-      if (how !== 'given up') all[how] += 1;
-    }
-    return all;
+  /** The odds from here, and how many walks ended without the failure. Those that were given up count for either. */
+  around(words: Uint16Array): { readonly likely: Likely; readonly escaped: number } {
+    const all = { fail: 0, end: 0, 'given up': 0 };
+    for (let walk = 0; walk < this.count; walk += 1) all[this.walk(words)] += 1;
+    const { low } = wilson(all.fail, this.count);
+    const { high } = wilson(this.count - all.end, this.count);
+    return { likely: { low, high }, escaped: all.end };
   }
   private walk(from: Uint16Array): 'fail' | 'end' | 'given up' {
     const { words, random, walking } = this;
@@ -364,9 +389,9 @@ function sampled(walks: Walks, from: Uint16Array, schedule: readonly string[], w
   const words = from.slice();
   for (let step = 0; step < schedule.length; step += 1) {
     if (places.has(step)) {
-      const { fail, end } = walks.from(words);
-      along.push({ step, low: wilson(fail, walks.count).low, high: wilson(walks.count - end, walks.count).high });
-      if (end > 0) lastAvoidable = step;
+      const { likely, escaped } = walks.around(words);
+      along.push({ step, ...likely });
+      if (escaped > 0) lastAvoidable = step;
     }
     if (!walks.follow(words, schedule[step] as string)) break;
   }

@@ -174,6 +174,8 @@ describe('a page', () => {
     expect(await status(page)).toContain('Step 2 of 2');
     // The odds are of the trace, so they stay at the step where it was left: no failure is certain on this branch.
     expect(await page.locator('.odds figcaption').innerText()).toContain('50 % after step 1.');
+    await page.getByRole('button', { name: 'how likely is the failure from here?' }).click();
+    expect(await page.locator('.branch').innerText()).toContain('After step 2 the failure comes with 0 % to 1.88 %');
     await page.getByRole('button', { name: 'let everybody have turns' }).click();
     expect(await page.locator('.branch').innerText()).toContain('nothing that is owed is left to happen');
     await page.getByRole('button', { name: 'back to the trace' }).click();

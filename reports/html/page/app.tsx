@@ -7,11 +7,12 @@ import type { Booted } from '../../../model/design.ts';
 import { properties } from '../../../properties/index.ts';
 import { isPromised } from '../../../properties/lasso.ts';
 import { signature } from '../../../properties/property.ts';
+import { likelyFrom } from '../../../properties/search/odds.ts';
 import { Random } from '../../../properties/search/random.ts';
 import { type Finding, caseOfFinding } from '../finding.ts';
 import { type Ending, MOST_FURTHER, Trace } from '../trace.ts';
 import { Lanes } from './lanes.tsx';
-import { OddsStrip } from './odds-strip.tsx';
+import { OddsStrip, percent } from './odds-strip.tsx';
 import { Changes, StepDetails } from './step-details.tsx';
 import { Threads } from './threads.tsx';
 import { Claim, Proof, Sources } from './verdict.tsx';
@@ -38,7 +39,12 @@ export function App({ finding, booted }: { readonly finding: Finding; readonly b
   const next = trace.moments[at + 1]?.move?.word;
 
   useEffect(() => {
-    if (!branch) history.replaceState(null, '', `#after-${at}`);
+    if (branch) return;
+    try {
+      history.replaceState(null, '', `#after-${at}`);
+    } catch {
+      // A page inside another one, as in a mail reader, may not change its address; nothing depends on it.
+    }
   }, [at, branch]);
   useLayoutEffect(() => {
     if (linked !== undefined) document.getElementById('steps')?.scrollIntoView();
@@ -104,7 +110,14 @@ export function App({ finding, booted }: { readonly finding: Finding; readonly b
               <div class="top">
                 <Walk at={at} steps={trace.steps} text={text} select={setSelected} />
                 {branch && (
-                  <BranchBar branch={branch} broken={broken?.what} rests={trace.rests(trace.steps)} back={back} />
+                  <BranchBar
+                    branch={branch}
+                    broken={broken?.what}
+                    rests={trace.rests(trace.steps)}
+                    back={back}
+                    likely={finding.odds.kind === 'none' ? undefined : () => likelyAfter(booted, finding, trace, at)}
+                    at={at}
+                  />
                 )}
               </div>
               <section>
@@ -198,12 +211,18 @@ function BranchBar({
   broken,
   rests,
   back,
+  likely,
+  at,
 }: {
   readonly branch: Branch;
   readonly broken: string | undefined;
   readonly rests: boolean;
   readonly back: () => void;
+  /** How likely the finding's own failure is from the selected step on; not every failure has odds. */
+  readonly likely: (() => string) | undefined;
+  readonly at: number;
 }) {
+  const [odds, setOdds] = useState<{ readonly trace: Trace; readonly at: number; readonly says: string }>();
   const { left, trace, ending } = branch;
   const steps = trace.steps - left;
   const came =
@@ -215,11 +234,28 @@ function BranchBar({
   return (
     <p class={`branch ${broken === undefined ? '' : 'bad'}`} role="status">
       You left the trace after step {left} and took {steps} step{steps === 1 ? '' : 's'} of your own: {came}.{' '}
+      {odds?.trace === trace && odds.at === at && <>{odds.says} </>}
       <button type="button" onClick={back}>
         back to the trace
-      </button>
+      </button>{' '}
+      {likely && broken === undefined && (
+        <button type="button" onClick={() => setOdds({ trace, at, says: likely() })}>
+          how likely is the failure from here?
+        </button>
+      )}
     </p>
   );
+}
+
+/** Counted here and now, in the page. */
+function likelyAfter(booted: Booted, finding: Finding, trace: Trace, at: number): string {
+  const schedule = trace.moments.slice(1, at + 1).flatMap(({ move }) => (move ? [move.word] : []));
+  const run = { ...caseOfFinding(finding), schedule };
+  const { blame, patient } = finding;
+  const likely = blame && likelyFrom(booted, run, properties, blame, { patient });
+  return likely
+    ? `After step ${at} the failure comes with ${percent(likely.low)} to ${percent(likely.high)} (${likely.walks} random walks).`
+    : 'Chance has nothing to say about it.';
 }
 
 /** A link may lead to a step: page.html#after-12. */

@@ -8,7 +8,7 @@ type Known = Exclude<Odds, { kind: 'none' }>;
 const oddsAt = ({ along }: Known, step: number): After | undefined => along.findLast((each) => each.step <= step);
 
 /** Never 100 % for what can be avoided, nor 0 % for what can happen. */
-function percent(chance: number): string {
+export function percent(chance: number): string {
   if (chance <= 0 || chance >= 1) return `${chance * 100} %`;
   const text = (chance * 100).toPrecision(chance < 0.001 ? 1 : 3);
   return Number(text) >= 100 ? 'more than 99.9 %' : `${Number(text)} %`;
