@@ -14,9 +14,12 @@ import {
   dma_buf_detach,
   dma_buf_device_access,
   dma_buf_finish_move,
+  dma_buf_is_pinned,
   dma_buf_map_attachment,
   dma_buf_move_notify,
+  dma_buf_pin,
   dma_buf_unmap_attachment,
+  dma_buf_unpin,
   dma_fence_init,
   dma_fence_signal,
   dma_fence_wait,
@@ -27,11 +30,14 @@ import {
   dma_resv_wait,
   emit,
   exporter,
+  goto,
   if_ret,
   known_mapping,
+  label,
   mark_mapping_stale,
   mutex_lock,
   mutex_unlock,
+  return_,
   ring,
   user,
   witness,
@@ -53,11 +59,13 @@ export const dmaBufDynamicImporter = design({
       'does_not_tell',
       'tells_before_it_has_the_reservation',
       'waits_for_implicit_fences_only',
+      'moves_what_is_pinned',
       // of the importer
       'callback_marks_nothing',
       'callback_locks_the_reservation',
       'job_without_a_fence',
       'does_not_wait_for_the_move',
+      'leaves_it_pinned',
     ],
   },
   kernel: ({ mistake }) => {
@@ -67,14 +75,18 @@ export const dmaBufDynamicImporter = design({
     const early = mistake === 'tells_before_it_has_the_reservation';
     return {
       objects: {
-        locks: { 'queue->lock': {} },
+        locks: { 'queue->lock': {}, 'crtc->lock': {} },
         resvs: { bo: {} },
         fences: { move: {}, job1: {}, job2: {} },
-        dma_bufs: { buf: { ...exporter('bo', { dynamic: true }), refs: 1 } },
-        attachments: { gpu: { buf: 'buf', dynamic: true, invalidate: 'importer_invalidate' } },
+        dma_bufs: { buf: { ...exporter('bo', { dynamic: true, pin: 'exporter_pin' }), refs: 1 } },
+        attachments: {
+          gpu: { buf: 'buf', dynamic: true, invalidate: 'importer_invalidate' },
+          display: { buf: 'buf', dynamic: true, invalidate: 'importer_invalidate' },
+        },
       },
-      threads: { app: user(), other: user(), importer: ring(), copy_engine: ring() },
+      threads: { app: user(), compositor: user(), other: user(), importer: ring(), copy_engine: ring() },
       routines: {
+        exporter_pin: [dma_resv_wait('bo', 'KERNEL'), return_('0')],
         importer_invalidate: [
           if_is('callback_locks_the_reservation', [dma_resv_lock('bo')]),
           if_is('callback_marks_nothing', [], [mark_mapping_stale('$attach')]),
@@ -111,10 +123,32 @@ export const dmaBufDynamicImporter = design({
           dma_buf_detach('gpu'),
           mutex_unlock('queue->lock'),
         ]),
+        // As long as it is on the screen no fence says so: a dynamic importer may pin for that (B-10).
+        scan_out: ioctl({}, [
+          mutex_lock('crtc->lock'), // one at a time
+          dma_buf_attach('display'),
+          dma_resv_lock('bo'),
+          dma_buf_pin('display'),
+          dma_buf_map_attachment('display'),
+          dma_resv_unlock('bo'),
+          dma_buf_device_access('display'),
+          witness('the buffer is on the screen'),
+          dma_resv_lock('bo'),
+          dma_buf_unmap_attachment('display'),
+          if_is('leaves_it_pinned', [], [dma_buf_unpin('display')]),
+          dma_resv_unlock('bo'),
+          dma_buf_detach('display'),
+          mutex_unlock('crtc->lock'),
+        ]),
         // Somebody else's buffer wants the room.
         evict: ioctl({}, [
           early ? tell : [],
           dma_resv_lock('bo'),
+          if_is(
+            'moves_what_is_pinned',
+            [],
+            [dma_buf_is_pinned('buf'), if_ret('1', [witness('what is pinned stays'), goto('out')])],
+          ),
           early ? [] : if_is('does_not_tell', [], [tell]),
           dma_resv_wait('bo', mistake === 'waits_for_implicit_fences_only' ? 'READ' : 'BOOKKEEP'),
           dma_resv_reserve_fences('bo'),
@@ -123,10 +157,11 @@ export const dmaBufDynamicImporter = design({
           dma_resv_add_fence('bo', 'move', 'KERNEL'),
           emit('copy_engine', 'move', 'move', 'move_done'),
           witness('the buffer is moved'),
+          label('out'),
           dma_resv_unlock('bo'),
         ]),
       },
-      workload: { app: ['render()'], other: ['evict()', 'evict()'] },
+      workload: { app: ['render()'], compositor: ['scan_out()'], other: ['evict()'] },
     };
   },
   expect: [
@@ -138,6 +173,9 @@ export const dmaBufDynamicImporter = design({
         'the buffer is moved',
         'app waits for move',
         'app waits for bo',
+        'the buffer is on the screen',
+        'what is pinned stays',
+        'compositor waits for move',
         'other waits for job1',
         'other waits for bo',
       ],
@@ -165,6 +203,13 @@ export const dmaBufDynamicImporter = design({
         "an importer with explicit fences adds them as BOOKKEEP, which only memory management looks at: a move that asks for a writer's fences takes the buffer from under a job (B-22, R-22)",
     },
     {
+      when: { mistake: 'moves_what_is_pinned' },
+      convicts: ['no-stale-access', 'api-contract'],
+      spares: ['no-deadlock', 'fence-signals'],
+      because:
+        'a scan-out has no fences to wait for; the pin is all that says that the buffer is on the screen (B-10, B-12)',
+    },
+    {
       when: { mistake: 'callback_marks_nothing' },
       convicts: ['no-stale-access'],
       spares: ['no-deadlock', 'api-contract'],
@@ -188,6 +233,12 @@ export const dmaBufDynamicImporter = design({
       spares: ['no-deadlock', 'api-contract'],
       because:
         'a dynamic importer is not made to wait by the map: its new mapping leads to a place where the contents are yet to come (B-14, B-25)',
+    },
+    {
+      when: { mistake: 'leaves_it_pinned' },
+      convicts: ['no-leak', 'api-contract'],
+      spares: ['no-deadlock', 'no-stale-access'],
+      because: 'what user space pins and never gives back is memory that nobody can move any more (B-10, B-12)',
     },
   ],
 });
