@@ -187,7 +187,7 @@ export const revoke = design({
       convicts: ['no-stale-access', 'api-contract'],
       spares: ['no-deadlock', 'fence-signals'],
       because:
-        'the reservation is given back between the wait and the refusal: an importer that was told maps anew, and is not told again (B-23)',
+        'the reservation is given back between the wait and the refusal: whoever maps in between gets a good mapping, and is never told (B-23)',
     },
     {
       when: { mistake: 'does_not_wait' },
