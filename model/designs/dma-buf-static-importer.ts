@@ -138,7 +138,7 @@ export const dmaBufStaticImporter = design({
           dma_resv_unlock('bo'),
         ]),
       },
-      workload: { app: ['capture()', 'capture()'], other: ['evict()', 'evict()'] },
+      workload: { app: ['capture()', 'capture()'], other: ['evict()'] },
     };
   },
   expect: [
