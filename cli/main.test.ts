@@ -271,6 +271,18 @@ describe('a saved entry', () => {
     const acquittal = join(room, 'canary-abba.same.acquitted.json');
     expect((await run('shrink', acquittal)).warned).toContain('there is no schedule to shrink');
   });
+  test('shrinks to a proved minimum, or says between what it lies', async () => {
+    const file = join(room, deadlock);
+    const proved = (await run('shrink', file, '--workers', '0')).said;
+    expect(proved).toContain('shortest, proved: no case of fewer than 2 words does it, whatever is called (');
+    const gap = (await run('shrink', file, '--workers', '0', '--max-states', '1')).said;
+    expect(gap).toContain('shortest, not proved: the shortest case has 1 to 2 words, as far as was searched (');
+    expect(readFileSync(file, 'utf8')).toContain('"shortest": "not proved: the shortest case has 1 to 2 words');
+    const spent = (await run('shrink', file, '--workers', '0', '--steps', '2')).said;
+    expect(spent).toMatch(
+      /not minimal in everything else: the budget of 2 steps ran out in \S+; --steps sets the budget/,
+    );
+  });
   test('is told in every format there is', async () => {
     const order = 'canary-abba.opposite.lock-order.circular-dependency.json';
     const reported = async (file: string, format: string) =>

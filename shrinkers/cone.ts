@@ -49,18 +49,16 @@ export function coneOf(booted: Booted, run: Case, threads: readonly string[], tr
   const kept = new Set<number>(followed.keys());
   for (let place = 0; place < stem; place += 1) kept.delete(place); // a loop stays as it is
   const keep = (thread: number, until: number, whole = trips): void => {
-    const way = wayOf(followed.slice(0, Math.min(until, stem)), thread, stands[thread] as number, whole);
+    const end = until >= stem ? followed[stem]?.before : undefined; // the loop begins there
+    const way = wayOf(followed.slice(0, Math.min(until, stem)), thread, stands[thread] as number, whole, end);
     for (const place of way) kept.add(place);
   };
   for (const name of threads) if (learned.threads.includes(name)) keep(learned.threads.indexOf(name), stem);
-  for (
-    let missing = firstMissing(boot, followed, kept, todo);
-    missing;
-    missing = firstMissing(boot, followed, kept, todo)
-  ) {
+  const missing = () => firstMissing(boot, followed, kept, todo);
+  for (let next = missing(); next; next = missing()) {
     const { size } = kept;
-    keep(missing.thread, missing.until);
-    if (kept.size === size) keep(missing.thread, missing.until, true);
+    keep(next.thread, next.until);
+    if (kept.size === size) keep(next.thread, next.until, true);
     if (kept.size === size) break; // all of its words are there, and still it is not as it was
   }
   return new Set([...kept].map((place) => first + place));
@@ -80,16 +78,28 @@ function follow(learned: Learned, boot: Uint16Array, words: readonly string[]): 
   });
 }
 
-/** The places of a thread's words, without its round trips unless they are asked for. */
-function wayOf(followed: readonly Followed[], thread: number, stand: number, whole: boolean): readonly number[] {
+/**
+ * The places of a thread's words, without its round trips unless they are asked for.
+ * @param end the state that they lead to, where no word of its own is needed to get there
+ */
+function wayOf(
+  followed: readonly Followed[],
+  thread: number,
+  stand: number,
+  whole: boolean,
+  end?: Uint16Array,
+): readonly number[] {
   const way: number[] = [];
+  const cut = (state: Uint16Array): void => {
+    const back = whole ? -1 : way.findIndex((earlier) => followed[earlier]?.before[stand] === state[stand]);
+    if (back >= 0) way.splice(back);
+  };
   followed.forEach((each, place) => {
     if (each.thread !== thread) return;
-    const stood = each.before[stand];
-    const back = whole ? -1 : way.findIndex((earlier) => followed[earlier]?.before[stand] === stood);
-    if (back >= 0) way.splice(back);
+    cut(each.before);
     way.push(place);
   });
+  if (end) cut(end);
   return way;
 }
 
