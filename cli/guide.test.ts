@@ -19,7 +19,9 @@ async function run(...args: string[]): Promise<{ status: number; said: string }>
   return { status, said: said.join('\n') };
 }
 
-test('the guide is true: its design is convicted as it says, and as it should be once its expectations are written down', async () => {
+test('the guide is true: its design is convicted as it says, and as it should be once its expectations are written down', {
+  timeout: 240_000,
+}, async () => {
   const room = mkdtempSync(join(tmpdir(), 'fenceproof-'));
   try {
     const first = join(room, 'late-alloc.ts');
@@ -56,7 +58,9 @@ test('the guide is true: its design is convicted as it says, and as it should be
   }
 });
 
-test('a machine without the shrinker has no deadlock, and breaks the rule all the same', async () => {
+test('a machine without the shrinker has no deadlock, and breaks the rule all the same', {
+  timeout: 120_000,
+}, async () => {
   const room = mkdtempSync(join(tmpdir(), 'fenceproof-'));
   try {
     const path = join(room, 'late-alloc.ts');

@@ -12,7 +12,7 @@ import type { SiteOf } from '../reports/telling.ts';
 import { listed } from './options.ts';
 import { heeding, oneLine, refusal } from './refusal.ts';
 import { hearSites, siteOfDesign } from './sites.ts';
-import type { Terminal } from './terminal.ts';
+import { type Terminal, print } from './terminal.ts';
 
 export const formatOption = (others: readonly string[] = []): Option =>
   new Option(
@@ -65,7 +65,7 @@ export class RunFormats {
     for (const { format, file } of this.asked) {
       const text = format.render(results);
       if (file === undefined) {
-        if (text !== '') terminal.say(text.trimEnd());
+        if (text !== '') print(terminal, text.trimEnd());
       } else heeding(() => writeFileSync(file, text), file);
     }
   }

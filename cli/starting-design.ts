@@ -16,8 +16,10 @@ export const startingDesign = (name: string): string => {
 import {
   design,
   dma_fence_init,
+  dma_fence_is_signaled,
   dma_fence_signal,
   dma_fence_wait,
+  if_ret,
   ioctl,
   mutex_lock,
   mutex_unlock,
@@ -65,6 +67,8 @@ export default design({
     // What processes may call. Parameters have the values that they may take: ioctl({ bo: ['bo0', 'bo1'] }, [ … '$bo' … ]).
     calls: {
       submit: ioctl({}, [
+        dma_fence_is_signaled('job'), // one job at a time
+        if_ret('0', [return_('-EBUSY')]),
         dma_fence_init('job', 'job_work'), // from here on job_work owes the fence,
         sync_file_install('job'), //          and from here on everybody may wait for it
         queue_work('job_work'),

@@ -65,6 +65,7 @@ function locks(telling: Telling): string[] {
 
 export const hungTask: Reporter = {
   name: 'hung-task',
+  forPeople: true,
   says: 'the kernel log some minutes later: hung tasks, their backtraces, and all locks held',
   render(telling, { width, paint }: Look) {
     const hung = telling.final.filter((each) => telling.hanging.includes(each.thread) && isTask(each) && sleeps(each));

@@ -229,6 +229,7 @@ function splat(telling: Telling): string[] {
 
 export const lockdep: Reporter = {
   name: 'lockdep',
+  forPeople: true,
   says: 'what lockdep would print about a circle of lock classes, line for line',
   render(telling, { width, paint }: Look) {
     const { blame } = telling;

@@ -62,6 +62,7 @@ function render(telling: Telling): string {
 
 export const mail: Reporter = {
   name: 'mail',
+  forPeople: true,
   says: 'for a reply on a mailing list: 72 columns, plain ASCII, the steps and the argument',
   render,
 };

@@ -22,6 +22,8 @@ export interface Reporter {
   readonly name: string;
   /** What the format is good for, in a sentence. */
   readonly says: string;
+  /** For people: a terminal may lay it out. What is for programs is written as it is. */
+  readonly forPeople?: true;
   readonly render: (telling: Telling, look: Look) => string;
 }
 

@@ -77,6 +77,7 @@ function closing({ blame, says, sources, argued }: Telling, look: Look): string[
 
 export const story: Reporter = {
   name: 'story',
+  forPeople: true,
   says: 'the run with the threads side by side, and the verdict as a proof',
   render(telling, look) {
     const why = argument(telling);

@@ -24,7 +24,16 @@ import { costText, endless, estimateText, schedulesText } from '../foreseen.ts';
 import { Far } from '../far.ts';
 import { InOrder } from '../in-order.ts';
 import { hearInterrupts } from '../interrupt.ts';
-import { knobsOption, outOption, propertyOption, verboseOption, wholeNumber, workersOption } from '../options.ts';
+import {
+  jsonOption,
+  knobsOption,
+  outOption,
+  quietOption,
+  propertyOption,
+  verboseOption,
+  wholeNumber,
+  workersOption,
+} from '../options.ts';
 import { type Pool, defaultWorkers, openPool } from '../pool.ts';
 import { Progress } from '../progress.ts';
 import { Pages, hrefOf } from '../pages.ts';
@@ -37,7 +46,7 @@ import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
 import { caseAt } from '../tasks/task.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, print } from '../terminal.ts';
 
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
@@ -59,6 +68,7 @@ interface Options extends SearchOptions {
   readonly dot?: true | string;
   readonly html?: string;
   readonly json: boolean;
+  readonly quiet: boolean;
   readonly workers: number;
   readonly verbose: boolean;
 }
@@ -97,7 +107,8 @@ export function addCheck(program: Command, terminal: Terminal, finish: (status: 
         `only draw the states of one setting for Graphviz, if there are at most ${MOST_DRAWN}`,
       ),
     )
-    .addOption(new Option('--json', 'print one line of JSON for every setting and every second').default(false))
+    .addOption(jsonOption('setting and every second'))
+    .addOption(quietOption())
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of every conviction, and list the witnesses'))
     .action(async (designs: readonly string[], options: Options) => finish(await checking(designs, options, terminal)));
@@ -172,8 +183,8 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   const event = (): string =>
     JSON.stringify({ event: 'progress', settings: settings.length, finished, ...far.numbers() });
   const progress = options.json
-    ? new Progress({ ...terminal, progress: (text) => text && terminal.say(text) }, event, JSON_EVERY_MS)
-    : new Progress(terminal, line);
+    ? new Progress({ ...terminal, progress: (text) => text && print(terminal, text) }, event, JSON_EVERY_MS)
+    : new Progress(options.quiet ? { ...terminal, progress: () => undefined } : terminal, line);
   const alone = settings.length === 1;
   const run: Run = { options, pool, properties, out, terminal, formats, alone, ...(pages ? { pages } : {}) };
   let odd = 0;
@@ -190,7 +201,9 @@ async function checking(names: readonly string[], options: Options, terminal: Te
         if (came.row) rows.push(came.row);
         if (came.result) results.push(came.result);
         if (came.listed) listed.push(came.listed);
-        if (!table && !formats.alone) terminal.say(came.text);
+        if (table || formats.alone || (options.quiet && !came.odd)) return;
+        if (options.json) print(terminal, came.text);
+        else terminal.say(came.text);
       });
     });
   } catch (error) {
@@ -209,8 +222,8 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   if (interrupts.happened) return INTERRUPTED;
   const done = { settings: settings.length, odd };
   if (table) terminal.say(table.render(rows, terminal.look).trimEnd());
-  else if (options.json) terminal.say(JSON.stringify({ event: 'done', ...done }));
-  else if (settings.length > 1 && !options.estimate && !options.cost && !formats.alone)
+  else if (options.json) print(terminal, JSON.stringify({ event: 'done', ...done }));
+  else if (settings.length > 1 && !options.estimate && !options.cost && !formats.alone && !(options.quiet && odd === 0))
     terminal.say(`${settings.length} settings, ${settings.length - odd} as they should be, ${odd} not`);
   return odd > 0 ? 1 : 0;
 }
@@ -234,7 +247,7 @@ async function draw(
   if (typeof file === 'string') {
     heeding(() => writeFileSync(file, text), '--dot');
     terminal.say(`${space.states.length} states and ${space.steps.length} steps drawn in ${file}`);
-  } else terminal.say(text.trimEnd());
+  } else print(terminal, text.trimEnd());
   return 0;
 }
 

@@ -30,9 +30,11 @@ import { type Corpus, type Known, readCorpus } from '../known.ts';
 import {
   designOption,
   duration,
+  jsonOption,
   knobsOption,
   outOption,
   propertyOption,
+  quietOption,
   strategyOption,
   verboseOption,
   wholeNumber,
@@ -47,7 +49,7 @@ import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
 import { RunFormats, formatOption } from '../run-formats.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, print } from '../terminal.ts';
 import type { FuzzDone } from '../tasks/fuzz.ts';
 import { countOf } from '../tasks/task.ts';
 import { type Searched, fuzzTable } from '../verdicts.ts';
@@ -78,6 +80,8 @@ interface Options {
   readonly format?: readonly string[];
   readonly workers: number;
   readonly verbose: boolean;
+  readonly quiet: boolean;
+  readonly json: boolean;
 }
 
 export function addFuzz(program: Command, terminal: Terminal, finish: (status: number) => void): void {
@@ -100,6 +104,8 @@ export function addFuzz(program: Command, terminal: Terminal, finish: (status: n
     .addOption(formatOption())
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of known findings too'))
+    .addOption(quietOption())
+    .addOption(jsonOption('finding'))
     .action(async (options: Options) => finish(await fuzzing(options, terminal)));
 }
 
@@ -112,7 +118,11 @@ interface News {
 
 async function fuzzing(options: Options, whole: Terminal): Promise<number> {
   const formats = new RunFormats(options.format ?? []);
-  const terminal = formats.alone ? { ...whole, say: () => undefined } : whole;
+  if (formats.alone && options.json)
+    throw refusal('--format and --json are two ways to print the same; choose one, or write the format to a file');
+  const quiet = options.quiet ? { ...whole, progress: () => undefined } : whole;
+  const silent = { ...quiet, say: () => undefined, data: quiet.data ?? quiet.say };
+  const terminal = formats.alone || options.json ? silent : quiet;
   const chosen = await chooseDesigns(options.design ?? []);
   const properties = chooseProperties(options.property ?? []);
   const strategies = chooseStrategies(options.strategy ?? []);
@@ -249,6 +259,7 @@ class Session {
     const path = record(run, 'not proved: not shrunk yet');
     const news: News = { setting, blame, path, words: run.schedule.length + (run.loop?.length ?? 0) };
     if (!known) this.news.push(news);
+    if (!known) this.event('new', setting, signature(blame), path);
     const shrunk = this.pool.stopped ? undefined : await this.shrink(setting, run, blame);
     if (!shrunk) return this.keep(searched, booted, run, blame, known !== undefined);
     record(shrunk.run, shrunk.shortest);
@@ -269,8 +280,16 @@ class Session {
     this.places.set(setting, this.formats.siteOfDesign(booted));
   }
 
+  /** One line of JSON about what was found, or missed. */
+  private event(news: 'new' | 'known' | 'missed', { design, knobs }: Setting, what: string, path: string): void {
+    if (this.options.json && !(this.options.quiet && news === 'known'))
+      print(this.terminal, JSON.stringify({ event: 'finding', news, design, knobs, what, path: asTyped(path) }));
+  }
+
   private recall({ path, entry }: Known, booted: Booted, blame: Blame, searched: Searched): void {
+    this.event('known', searched.setting, signature(blame), path);
     this.keep(searched, booted, { ...caseOf(entry), knobs: booted.knobs }, blame, true);
+    if (this.options.quiet) return;
     const { paint } = this.terminal.look;
     this.terminal.say(
       `${paint('dim', 'known')}  ${entry.design} ${showKnobs(entry.knobs)}: ${signature(blame)}  ${paint('dim', asTyped(path))}`,
@@ -368,22 +387,34 @@ class Session {
     const missed = all.flatMap((each) => this.missed(each));
     // Of hundreds of pairs, those that say something.
     const shown = this.options.pairs ? reached.filter(({ findings }) => findings.size > 0) : reached;
-    if (shown.length > 0) say(`${fuzzTable(shown, look)}\n`);
+    if (shown.length > 0 && !this.options.quiet) say(`${fuzzTable(shown, look)}\n`);
     for (const { setting, blame, path, words } of this.news)
       say(
         `${paint('bad', 'new')}    ${setting.design} ${showKnobs(setting.knobs)}: ${signature(blame)} in ${words} words\n       ${replayCommand(path, setting.from)}`,
       );
     const excuse = interrupted ? 'not found before it was stopped' : 'not found again';
     for (const { path, entry } of missed)
-      if (!interrupted)
+      if (!interrupted) {
+        const { expect } = entry;
+        this.event('missed', entry, expect.verdict === 'convicted' ? signature(expect) : '', path);
         say(
           `${paint('bad', 'missed')} ${entry.design} ${showKnobs(entry.knobs)}: ${entry.expect.verdict === 'convicted' ? `${entry.expect.property} (${entry.expect.kind})` : ''} ${excuse}: ${replayCommand(path)}`,
         );
+      }
     const known = all.reduce(
       (sum, { findings }) => sum + [...findings.values()].filter((each) => each === 'known').length,
       0,
     );
-    const total = (of: 'runs' | 'steps'): string => grouped(all.reduce((sum, each) => sum + each[of], 0));
+    const sum = (of: 'runs' | 'steps'): number => all.reduce((so, each) => so + each[of], 0);
+    const total = (of: 'runs' | 'steps'): string => grouped(sum(of));
+    const counts = { settings: reached.length, runs: sum('runs'), steps: sum('steps') };
+    if (this.options.json)
+      print(
+        this.terminal,
+        JSON.stringify({ event: 'done', ...counts, new: this.news.length, known, missed: missed.length }),
+      );
+    const well = this.news.length === 0 && missed.length === 0 && !interrupted;
+    if (this.options.quiet && well) return 0;
     say(
       `${grouped(reached.length)} of ${all.length} settings, ${total('runs')} runs, ${total('steps')} steps in ${took(Date.now() - this.started)}: ${this.news.length} new, ${known} known, ${missed.length} ${excuse} (seed ${this.options.seed})`,
     );

@@ -15,11 +15,11 @@ import { chooseProperties } from '../designs.ts';
 import { type Given, readEntries } from '../entries.ts';
 import { asTyped } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
-import { designOption, verboseOption, workersOption } from '../options.ts';
+import { designOption, jsonOption, quietOption, verboseOption, workersOption } from '../options.ts';
 import { defaultWorkers, openPool } from '../pool.ts';
-import { INTERRUPTED, heeding } from '../refusal.ts';
+import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { storyOf } from '../retell.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, print } from '../terminal.ts';
 
 interface Options {
   readonly design?: readonly string[];
@@ -27,6 +27,8 @@ interface Options {
   readonly whyNot?: string;
   readonly workers: number;
   readonly verbose: boolean;
+  readonly quiet: boolean;
+  readonly json: boolean;
 }
 
 export function addReplay(program: Command, terminal: Terminal, finish: (status: number) => void): void {
@@ -42,10 +44,16 @@ export function addReplay(program: Command, terminal: Terminal, finish: (status:
     .option('--why-not <step>', 'say along the trace why this step, like user0 or ioctl/reclaim, cannot be taken')
     .addOption(workersOption(defaultWorkers))
     .addOption(verboseOption('tell the story of each counterexample'))
+    .addOption(quietOption())
+    .addOption(jsonOption('entry'))
     .action(async (files: readonly string[], options: Options) => finish(await replaying(files, options, terminal)));
 }
 
 async function replaying(files: readonly string[], options: Options, terminal: Terminal): Promise<number> {
+  if (options.json && (options.step || options.whyNot !== undefined || options.verbose))
+    throw refusal(
+      '--json prints a line for each entry; leave out --step, --why-not and --verbose, or use report --format json',
+    );
   const given = await readEntries(files, options.design ?? []);
   const pool = openPool(Math.min(options.workers, given.length));
   const interrupts = hearInterrupts(() => {
@@ -74,13 +82,32 @@ async function replaying(files: readonly string[], options: Options, terminal: T
   }
   if (interrupts.happened) return INTERRUPTED;
   const well = statuses.filter((status) => status?.status === 'reproduces').length;
-  if (given.length > 1) terminal.say(`${given.length} entries, ${well} reproduce, ${given.length - well} do not`);
+  const done = { event: 'done', entries: given.length, reproduce: well };
+  if (options.json) print(terminal, JSON.stringify(done));
+  else if (given.length > 1 && !(options.quiet && well === given.length))
+    terminal.say(`${given.length} entries, ${well} reproduce, ${given.length - well} do not`);
   return well === given.length ? 0 : 1;
 }
 
-function show(given: Given | undefined, status: Status, options: Options, { say, look }: Terminal): void {
+function show(given: Given | undefined, status: Status, options: Options, terminal: Terminal): void {
   if (!given) return;
+  const { say, look } = terminal;
   const { path, entry, chosen } = given;
+  if (options.quiet && status.status === 'reproduces') return;
+  if (options.json) {
+    const { design, knobs, expect } = entry;
+    const line = {
+      event: 'entry',
+      path: asTyped(path),
+      design,
+      knobs,
+      expect,
+      status: status.status,
+      says: heard(status),
+    };
+    print(terminal, JSON.stringify(line));
+    return;
+  }
   const { paint } = look;
   const good = status.status === 'reproduces';
   const what = entry.expect.verdict === 'convicted' ? `${entry.expect.property} (${entry.expect.kind})` : 'acquitted';

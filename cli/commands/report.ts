@@ -9,7 +9,7 @@ import { readEntries } from '../entries.ts';
 import { designOption } from '../options.ts';
 import { heeding, oneLine, refusal } from '../refusal.ts';
 import { hearSites } from '../sites.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, print } from '../terminal.ts';
 
 interface Options {
   readonly design?: readonly string[];
@@ -55,6 +55,7 @@ async function reporting(file: string, { design, format: asked, mail }: Options,
       terminal.look,
     );
   }, path);
-  terminal.say(text.trimEnd());
+  if (reporter.forPeople) terminal.say(text.trimEnd());
+  else print(terminal, text.trimEnd());
   return 0;
 }

@@ -5,7 +5,7 @@
 import { useEffect, useLayoutEffect, useMemo, useState } from 'preact/hooks';
 import type { Booted } from '../../../model/design.ts';
 import { properties } from '../../../properties/index.ts';
-import { isPromised } from '../../../properties/lasso.ts';
+import { isPromised } from '../../../model/objects/fence.ts';
 import { signature } from '../../../properties/property.ts';
 import { likelyFrom } from '../../../properties/search/odds.ts';
 import { Random } from '../../../properties/search/random.ts';
