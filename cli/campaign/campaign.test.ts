@@ -7,7 +7,7 @@ import { PLAIN } from '../../reports/reporter.ts';
 import type { Property } from '../../properties/property.ts';
 import type { Summary } from '../../reports/campaign.ts';
 import { main } from '../main.ts';
-import { readJournal } from './journal.ts';
+import { recordsIn } from './compiled.ts';
 
 let room = '';
 beforeEach(() => {
@@ -82,7 +82,7 @@ describe('a campaign', () => {
     );
     expect([status, said.match(/^new .* in \d+ words/m)?.length]).toEqual([1, 1]);
     expect(said).toMatch(/^shrunk mine: no-deadlock .* to 2 words/m);
-    const kinds = readJournal(join(at('c'), 'journal.jsonl')).records.map(({ kind }) => kind);
+    const kinds = recordsIn(join(at('c'), 'journal.jsonl')).records.map(({ kind }) => kind);
     expect(kinds.indexOf('batch')).toBeLessThan(kinds.indexOf('shrunk'));
   });
 

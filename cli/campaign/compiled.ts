@@ -8,6 +8,7 @@ import { copyFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../files.ts';
+import { type Record as Line, readJournal } from './journal.ts';
 
 /** Compile into this directory. @returns how to start the program there with some arguments */
 export function compileInto(room: string): (args: readonly string[], cwd?: string) => ChildProcess {
@@ -17,4 +18,11 @@ export function compileInto(room: string): (args: readonly string[], cwd?: strin
   const project = join(packageRoot, 'tsconfig.build.json');
   execFileSync(process.execPath, [tsc, '-p', project, '--outDir', join(room, 'dist'), '--declaration', 'false']);
   return (args, cwd = room) => spawn(process.execPath, [join(room, 'dist/cli/fenceproof.js'), ...args], { cwd });
+}
+
+/** All records of a journal, and how many bytes of it are whole. */
+export function recordsIn(path: string): { readonly records: readonly Line[]; readonly whole: number } {
+  const records: Line[] = [];
+  const whole = readJournal(path, (record) => records.push(record));
+  return { records, whole };
 }

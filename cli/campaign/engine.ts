@@ -11,7 +11,8 @@ import type { Deadlocks } from '../../properties/search/campaign/realised.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import type { Record as Line } from './journal.ts';
 import { type Plan, chainsOf, roundsWithin, turnOf } from './plan.ts';
-import { type Raw, Records, hashOfRaw, rawFindings } from './summary.ts';
+import { Records } from './records.ts';
+import { type Raw, hashOfRaw, rawFindings } from './summary.ts';
 
 /** Whoever plays batches; each promise comes to an end, with the answer or with what went wrong with the harness. */
 export interface Player {
@@ -38,7 +39,6 @@ export interface EngineOptions {
   readonly plan: Plan;
   readonly shard: Shard;
   readonly until: Until;
-  readonly before: readonly Line[];
   /** Write it down; everything else comes after. */
   readonly append: (record: Line) => void;
   /** Does the corpus have this group of findings at this setting? Then it need not be shrunk. */
@@ -60,7 +60,7 @@ type Job =
 
 export class Engine {
   readonly chains: ReadonlyMap<number, Chain>;
-  readonly records: Line[];
+  readonly records: Records;
   /** Batches under way. */
   busy = 0;
   private readonly options: EngineOptions;
@@ -76,22 +76,22 @@ export class Engine {
   constructor(options: EngineOptions, player: Player) {
     this.options = options;
     this.player = player;
-    const { plan, shard, before } = options;
-    this.records = [...before];
+    const { plan, shard } = options;
+    this.records = new Records(plan.settings.length);
     const mine = Array.from({ length: chainsOf(plan) }, (_, chain) => chain).filter(
       (chain) => chain % shard.of === shard.at - 1,
     );
     this.chains = new Map(mine.map((chain) => [chain, new Chain()]));
-    const { batches, broken } = new Records(before);
-    for (const record of [...batches, ...broken].sort((a, b) => a.round - b.round)) {
-      const chain = this.chains.get(record.chain);
-      if (record.kind === 'batch') {
-        chain?.add(record.done);
-        for (const { group } of record.done.found) this.met.add(`${record.chain % plan.settings.length} ${group}`);
-      } else {
-        chain?.skip();
-      }
-    }
+  }
+
+  /** A record that was written before this session began; those of a chain come in the order of its rounds. */
+  recall(record: Line): void {
+    this.records.add(record);
+    if (record.kind === 'broken') this.chains.get(record.chain)?.skip();
+    if (record.kind !== 'batch') return;
+    this.chains.get(record.chain)?.add(record.done);
+    for (const { group } of record.done.found)
+      this.met.add(`${record.chain % this.options.plan.settings.length} ${group}`);
   }
 
   /** Time is over: no further batch, but the end is played. */
@@ -134,6 +134,11 @@ export class Engine {
       }
     }
   }
+  /** Batches are over; what they found is being shrunk and settled. */
+  get settling(): boolean {
+    return this.ending && this.busy > 0;
+  }
+
   private wake(): void {
     for (const resolve of this.sleeping.splice(0)) resolve();
   }
@@ -170,8 +175,8 @@ export class Engine {
         return this.prove(job.setting);
     }
   }
-  private append(record: Line): void {
-    this.records.push(record);
+  append(record: Line): void {
+    this.records.add(record);
     this.options.append(record);
   }
 
@@ -224,7 +229,7 @@ export class Engine {
   /** What is still to be done for the report: of the set of batches, not of the order in which they came. */
   private async outstanding(): Promise<void> {
     const { plan, known } = this.options;
-    const records = new Records(this.records);
+    const { records } = this;
     for (const [setting, groups] of rawFindings(plan, records)) {
       const raws = [...groups.values()];
       for (const raw of raws)

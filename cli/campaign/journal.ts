@@ -5,7 +5,7 @@
  * journal is opened again, and that batch is played again. Anything else that is damaged is refused with its line.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, truncateSync, writeSync } from 'node:fs';
 import type { Case } from '../../model/case.ts';
 import type { Blame } from '../../properties/property.ts';
 import type { BatchDone } from '../../properties/search/campaign/batch.ts';
@@ -75,40 +75,60 @@ function parseLine(line: string): Record | undefined {
   return line[12] === ' ' && sumOf(json) === line.slice(0, 12) ? (JSON.parse(json) as Record) : undefined;
 }
 
-/** The records of a journal, and how many bytes of it are whole. @throws when a line that is not the last is damaged */
-export function readJournal(path: string): { readonly records: Record[]; readonly whole: number } {
-  if (!existsSync(path)) return { records: [], whole: 0 };
-  const bytes = readFileSync(path);
-  const records: Record[] = [];
-  let whole = 0;
-  for (let line = 1; whole < bytes.length; line += 1) {
-    const end = bytes.indexOf(10, whole);
-    if (end < 0) break;
-    const record = parseLine(bytes.toString('utf8', whole, end));
-    if (!record) {
-      if (end === bytes.length - 1) break;
-      throw refusal(
-        `${asTyped(path)}:${line}: this record is damaged; restore the file, or begin anew in another directory`,
-      );
+/** Bytes that are read at a time: a journal may be larger than memory. */
+const CHUNK = 1 << 22;
+
+/**
+ * Read a journal record by record.
+ * @returns how many bytes of it are whole
+ * @throws when a line that is not the last is damaged
+ */
+export function readJournal(path: string, each: (record: Record) => void): number {
+  if (!existsSync(path)) return 0;
+  const file = openSync(path, 'r');
+  try {
+    const size = fstatSync(file).size;
+    let rest: Buffer = Buffer.alloc(0);
+    let whole = 0;
+    let line = 0;
+    for (let at = 0; at < size; ) {
+      const chunk = Buffer.alloc(Math.min(CHUNK, size - at));
+      const read = readSync(file, chunk, 0, chunk.length, at);
+      if (read === 0) break;
+      at += read;
+      rest = Buffer.concat([rest, chunk.subarray(0, read)]);
+      let from = 0;
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10, from)) {
+        line += 1;
+        const record = parseLine(rest.toString('utf8', from, end));
+        const length = end + 1 - from;
+        if (!record && whole + length < size)
+          throw refusal(
+            `${asTyped(path)}:${line}: this record is damaged; restore the file, or begin anew in another directory`,
+          );
+        if (!record) return whole;
+        each(record);
+        whole += length;
+        from = end + 1;
+      }
+      rest = rest.subarray(from);
     }
-    records.push(record);
-    whole = end + 1;
+    return whole;
+  } finally {
+    closeSync(file);
   }
-  return { records, whole };
 }
 
 /** Bytes after which what was written is also brought to the disk. */
 const SYNC_EVERY = 1 << 20;
 
 export class Journal {
-  readonly before: readonly Record[];
   private readonly file: number;
   private unsynced = 0;
 
-  /** Open to go on with it; what is not whole at its end is cut off. */
-  constructor(path: string) {
-    const { records, whole } = readJournal(path);
-    this.before = records;
+  /** Open to go on with it; `before` is told of every record that stands in it. What is not whole at its end is cut off. */
+  constructor(path: string, before: (record: Record) => void) {
+    const whole = readJournal(path, before);
     if (existsSync(path)) truncateSync(path, whole);
     this.file = openSync(path, 'a');
   }

@@ -3,8 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compileInto } from './compiled.ts';
-import { readJournal } from './journal.ts';
+import { compileInto, recordsIn } from './compiled.ts';
 
 let room = '';
 let start: (args: readonly string[], cwd?: string) => ChildProcess;
@@ -44,7 +43,7 @@ async function killed(name: string, kills: number, campaign: readonly string[]):
     await pause(spread(kill) * 60);
     child.kill('SIGKILL');
     if ((await end).status !== null) break; // it had come to its end
-    const { records, whole } = readJournal(journalOf(name));
+    const { records, whole } = recordsIn(journalOf(name));
     if (whole < sizeOf(journalOf(name))) lost += 1;
     expect(records.length).toBeGreaterThan(0);
   }
@@ -124,7 +123,7 @@ describe('one worker that fails', () => {
     expect(status).toBe(1);
     expect(out).toContain('findings against the harness');
     expect(out).toMatch(why);
-    const { records } = readJournal(journalOf(name));
+    const { records } = recordsIn(journalOf(name));
     // The good setting goes on; the bad one is given up after two batches.
     expect(records.filter(({ kind }) => kind === 'batch')).toHaveLength(3);
     expect(records.filter(({ kind }) => kind === 'broken')).toHaveLength(2);

@@ -6,8 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compileInto } from './compiled.ts';
-import { readJournal } from './journal.ts';
+import { compileInto, recordsIn } from './compiled.ts';
 
 /** Debian's redis-server, or Valkey's; .ci/run installs the first where neither is. */
 const SERVER = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
@@ -78,7 +77,7 @@ describe.skipIf(SERVER === undefined)('a campaign over a queue', () => {
     const handing = run(...campaign, '--until', '12000runs', '--out', 'handed', '--queue', url);
     const batches = (): number =>
       existsSync(journalOf('handed'))
-        ? readJournal(journalOf('handed')).records.filter(({ kind }) => kind === 'batch').length
+        ? recordsIn(journalOf('handed')).records.filter(({ kind }) => kind === 'batch').length
         : 0;
     for (let waited = 0; waited < 120_000 && batches() < 20; waited += 50) await pause(50);
     first.child.kill('SIGKILL');
@@ -89,7 +88,7 @@ describe.skipIf(SERVER === undefined)('a campaign over a queue', () => {
     expect(report(handed)).toContain('"batches":120');
     expect((await first.end).status).toBe(null);
     // Counted once: no record stands there twice, and none says that the harness failed.
-    const names = readJournal(journalOf('handed')).records.map(
+    const names = recordsIn(journalOf('handed')).records.map(
       (record) =>
         `${record.kind} ${'chain' in record ? `${record.chain} ${record.round}` : JSON.stringify(record).length}`,
     );

@@ -55,7 +55,6 @@ function shown(screen: boolean, json: boolean): { drawn: string; said: string[] 
         plan,
         shard: { at: 1, of: 1 },
         until,
-        before: [],
         append: () => undefined,
         known: () => Promise.resolve(false),
         found: () => Promise.resolve(),

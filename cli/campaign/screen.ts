@@ -15,6 +15,8 @@ const REDRAW_MS = 500;
 /** Points of the curve of coverage, and what each of them looks like from low to high. */
 const POINTS = 24;
 const BARS = '▁▂▃▄▅▆▇█';
+/** Strategies whose yields are shown. */
+const BEST = 5;
 const EVENT_EVERY_MS = 10_000;
 
 export interface FoundEvent {
@@ -60,8 +62,14 @@ export class Screen {
 
   begin(engine: Engine): void {
     this.engine = engine;
-    for (const record of engine.records) this.count(record);
-    this.batches = 0;
+    for (let setting = 0; setting < this.plan.settings.length; setting += 1) {
+      const before = engine.records.tally(setting);
+      this.counts.runs += before?.runs ?? 0;
+      for (const [name, { steps, fresh }] of before?.yields ?? []) {
+        this.counts.features += fresh;
+        this.bring(name, steps, fresh);
+      }
+    }
     this.event({ event: 'begin', settings: this.plan.settings.length, chains: engine.chains.size, until: this.until });
     this.progress = new Progress(this.terminal, () => this.draw(), REDRAW_MS);
   }
@@ -108,11 +116,14 @@ export class Screen {
     if (record.kind !== 'batch') return;
     this.batches += 1;
     this.counts.runs += record.done.runs;
-    this.counts.features += record.done.fresh.length;
     for (const [name, { steps, fresh }] of Object.entries(record.done.yields)) {
-      const own = this.brought.get(name) ?? { steps: 0, fresh: 0 };
-      this.brought.set(name, { steps: own.steps + steps, fresh: own.fresh + fresh });
+      this.counts.features += fresh;
+      this.bring(name, steps, fresh);
     }
+  }
+  private bring(name: string, steps: number, fresh: number): void {
+    const own = this.brought.get(name) ?? { steps: 0, fresh: 0 };
+    this.brought.set(name, { steps: own.steps + steps, fresh: own.fresh + fresh });
   }
 
   private draw(): string {
@@ -158,12 +169,14 @@ export class Screen {
     return [...this.brought]
       .map(([name, { steps, fresh }]) => ({ name, rate: (fresh * 1e6) / Math.max(1, steps) }))
       .sort((a, b) => b.rate - a.rate)
+      .slice(0, BEST)
       .map(({ name, rate }) => `${name} ${grouped(Math.round(rate))}`)
       .join('  ');
   }
   private ends(): string {
     const { until, engine } = this;
     if (!engine) return '';
+    if (engine.settling) return 'soon: what was found is being shrunk, and predictions settled';
     const all = [...engine.chains.values()];
     switch (until.kind) {
       case 'stale':

@@ -25,9 +25,9 @@ import { Sightings, residual } from '../../properties/search/campaign/residual.t
 import { type Unseen, unseen } from '../../properties/search/campaign/unseen.ts';
 import { type Setting, bootSetting } from '../designs.ts';
 import type { Corpus, Known } from '../known.ts';
-import type { BatchRecord, BrokenRecord, CanaryRecord, ProofRecord, Record as Line, ShrunkRecord } from './journal.ts';
-import { nameOf } from './journal.ts';
+import type { BatchRecord, ProofRecord } from './journal.ts';
 import { type Plan, settingOf } from './plan.ts';
+import type { Records, Tally } from './records.ts';
 
 /** Met by fewer of the batches of its setting than this, a finding is rare. */
 const RARE = 1 / 20;
@@ -46,51 +46,22 @@ export interface Raw {
 /** The name by which a case is shrunk once. */
 export const hashOfRaw = ({ group, run }: Pick<Raw, 'group' | 'run'>): string => hashOf([group, run]);
 
-/** The records of one kind, by their names, each once. */
-export class Records {
-  readonly batches: readonly BatchRecord[];
-  readonly broken: readonly BrokenRecord[];
-  readonly shrunk: ReadonlyMap<string, ShrunkRecord>;
-  readonly proofs: ReadonlyMap<number, ProofRecord>;
-  readonly canary: CanaryRecord | undefined;
-
-  constructor(all: Iterable<Line>) {
-    const named = [...all].map((record) => [nameOf(record), record] as const);
-    const lines = new Map(named.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
-    const batches: BatchRecord[] = [];
-    const broken: BrokenRecord[] = [];
-    const shrunk = new Map<string, ShrunkRecord>();
-    const proofs = new Map<number, ProofRecord>();
-    let canary: CanaryRecord | undefined;
-    for (const record of lines.values())
-      if (record.kind === 'batch') batches.push(record);
-      else if (record.kind === 'broken') broken.push(record);
-      else if (record.kind === 'shrunk') shrunk.set(record.of, record);
-      else if (record.kind === 'proof') proofs.set(record.setting, record);
-      else canary = record;
-    this.batches = batches;
-    this.broken = broken;
-    this.shrunk = shrunk;
-    this.proofs = proofs;
-    this.canary = canary;
-  }
-}
-
 /** One of each group of findings at each setting: the first by chain and round, and what only shrinking came across. */
-export function rawFindings(plan: Plan, { batches, shrunk }: Records): Map<number, Map<string, Raw>> {
+export function rawFindings(plan: Plan, records: Records): Map<number, Map<string, Raw>> {
   const found = new Map<number, Map<string, Raw>>();
-  const add = (setting: number, raw: Raw): void => {
-    const groups = found.get(setting) ?? new Map<string, Raw>();
-    found.set(setting, groups);
-    if (!groups.has(raw.group)) groups.set(raw.group, raw);
-  };
-  for (const { chain, done } of batches)
-    for (const { group, blame, run, strategy, runs, steps, classes } of done.found)
-      add(chain % plan.settings.length, { group, blame, run, strategy, seed: plan.seed, runs, steps, classes });
-  for (const [setting, groups] of found)
+  for (let setting = 0; setting < plan.settings.length; setting += 1) {
+    const groups = new Map<string, Raw>();
+    const add = (raw: Raw): void => {
+      if (!groups.has(raw.group)) groups.set(raw.group, raw);
+    };
+    for (const { done } of records.news(setting))
+      for (const { group, blame, run, strategy, runs, steps, classes } of done.found)
+        add({ group, blame, run, strategy, seed: plan.seed, runs, steps, classes });
     for (const raw of groups.values())
-      for (const { blame, run } of shrunk.get(hashOfRaw(raw))?.others ?? [])
-        add(setting, { ...raw, group: groupOf(blame), blame, run, classes: [] });
+      for (const { blame, run } of records.shrunk.get(hashOfRaw(raw))?.others ?? [])
+        add({ ...raw, group: groupOf(blame), blame, run, classes: [] });
+    if (groups.size > 0) found.set(setting, groups);
+  }
   return found;
 }
 
@@ -121,33 +92,34 @@ export async function summaryOf(plan: Plan, records: Records, { corpus, properti
   const raws = rawFindings(plan, records);
   const findings: FindingRow[] = [];
   const settings: SettingRow[] = [];
+  let [once, twice] = [0, 0];
   for (let number = 0; number < plan.settings.length; number += 1) {
     const setting = settingOf(plan, number);
-    const own = records.batches.filter(({ chain }) => chain % plan.settings.length === number);
-    if (own.length === 0) continue;
+    const tally = records.tally(number);
+    if (!tally) continue;
+    const own = records.news(number);
     const booted = await bootSetting(setting);
     const groups = raws.get(number) ?? new Map<string, Raw>();
     findings.push(
-      ...findingRows(booted, setting, own, groups, records, remembered(booted, corpus.at(setting), properties)),
+      ...findingRows(booted, setting, tally, groups, records, remembered(booted, corpus.at(setting), properties)),
     );
-    settings.push(settingRow(booted, own, groups, records.proofs.get(number)));
+    settings.push(settingRow(booted, tally, own, groups, records.proofs.get(number)));
+    const sightings = sightingsOf(own, tally.runs);
+    once += sightings.runsWith(1);
+    twice += sightings.runsWith(2);
   }
-  const { batches } = records;
-  const sum = (of: (record: BatchRecord) => number): number => batches.reduce((all, each) => all + of(each), 0);
-  const runs = sum(({ done }) => done.runs);
-  const sightings = [...sightingsOf(plan, batches).values()];
-  const runsWith = (exactly: number): number => sightings.reduce((all, each) => all + each.runsWith(exactly), 0);
+  const sum = (of: 'batches' | 'runs' | 'steps'): number => settings.reduce((all, each) => all + each[of], 0);
   return {
     seed: plan.seed,
     properties: plan.properties,
-    batches: batches.length,
-    runs,
-    steps: sum(({ done }) => done.steps),
+    batches: sum('batches'),
+    runs: sum('runs'),
+    steps: sum('steps'),
     features: settings.reduce((all, { features }) => all + features, 0),
     ...(records.canary ? { canary: records.canary.run } : {}),
     findings: findings.sort(byNews),
-    strategies: strategyRows(plan, batches),
-    residual: residual(runs, runsWith(1), runsWith(2)),
+    strategies: strategyRows(plan, records),
+    residual: residual(sum('runs'), once, twice),
     settings,
     broken: records.broken.map((record) => ({
       design: settingOf(plan, record.chain).design,
@@ -161,36 +133,31 @@ export async function summaryOf(plan: Plan, records: Records, { corpus, properti
 const ORDER: readonly News[] = ['new', 'resolved', 'rare', 'known'];
 const byNews = (a: FindingRow, b: FindingRow): number => ORDER.indexOf(a.news) - ORDER.indexOf(b.news);
 
-function sightingsOf(plan: Plan, batches: readonly BatchRecord[]): Map<number, Sightings> {
-  const all = new Map<number, Sightings>();
-  for (const { chain, round, done } of batches) {
-    const number = chain % plan.settings.length;
-    const own = all.get(number) ?? new Sightings();
-    all.set(number, own);
-    own.add(`${chain}.${round}`, done);
-  }
-  return all;
+function sightingsOf(news: readonly BatchRecord[], runs: number): Sightings {
+  const sightings = new Sightings(runs);
+  for (const { chain, round, done } of news) sightings.add(`${chain}.${round}`, done);
+  return sightings;
 }
 
 function findingRows(
   booted: Booted,
   { design, knobs }: Setting,
-  own: readonly BatchRecord[],
+  tally: Tally,
   groups: ReadonlyMap<string, Raw>,
   { shrunk }: Records,
   corpus: readonly Remembered[],
 ): FindingRow[] {
-  const common = { design, knobs, of: own.length };
+  const common = { design, knobs, of: tally.batches };
   const rows: FindingRow[] = [];
   for (const [group, raw] of groups) {
     const { property, kind, what } = raw.blame;
     const small = shrunk.get(hashOfRaw(raw));
     const known = corpus.find((each) => each.group === group);
-    const met = own.filter(({ done }) => done.met.includes(group)).length;
+    const met = tally.met.get(group) ?? 0;
     const shortened = small?.run ?? raw.run;
     rows.push({
       ...common,
-      news: !known ? 'new' : met < own.length * RARE ? 'rare' : 'known',
+      news: !known ? 'new' : met < tally.batches * RARE ? 'rare' : 'known',
       property,
       kind,
       group,
@@ -225,16 +192,14 @@ const nameOfFile = (path: string): string => path.split(/[\\/]/).at(-1) ?? path;
 
 function settingRow(
   booted: Booted,
+  tally: Tally,
   own: readonly BatchRecord[],
   groups: ReadonlyMap<string, Raw>,
   proof: ProofRecord | undefined,
 ): SettingRow {
-  const sightings = new Sightings();
-  const pct = new Map<string, number>();
+  const sightings = sightingsOf(own, tally.runs);
   const seen = { taken: new Set<string>(), offered: new Set<string>(), witnesses: new Set<string>() };
-  for (const { chain, round, done } of own) {
-    sightings.add(`${chain}.${round}`, done);
-    for (const [key, count] of Object.entries(done.pct)) pct.set(key, (pct.get(key) ?? 0) + count);
+  for (const { done } of own) {
     for (const name of done.taken) seen.taken.add(name);
     for (const name of done.offered) seen.offered.add(name);
     for (const name of done.witnesses) seen.witnesses.add(name);
@@ -242,12 +207,12 @@ function settingRow(
   return {
     design: booted.design.name,
     knobs: booted.knobs,
-    batches: own.length,
-    runs: sightings.runs,
-    steps: own.reduce((sum, { done }) => sum + done.steps, 0),
+    batches: tally.batches,
+    runs: tally.runs,
+    steps: tally.steps,
     features: sightings.count,
     residual: sightings.residual(),
-    pct: pctOdds(Object.keys(booted.machine.threads).length, pct),
+    pct: pctOdds(Object.keys(booted.machine.threads).length, tally.pct),
     unseen: unseen(booted, seen).map((each) => ({ ...each, ...almostOf(each, own) })),
     circles: circleRows(groups, proof),
   };
@@ -282,15 +247,16 @@ function circleRows(groups: ReadonlyMap<string, Raw>, proof: ProofRecord | undef
   });
 }
 
-function strategyRows({ strategies }: Plan, batches: readonly BatchRecord[]): StrategyRow[] {
+function strategyRows({ strategies, settings }: Plan, records: Records): StrategyRow[] {
   return strategies.map((name) => {
     const row = { name, runs: 0, steps: 0, fresh: 0, findings: 0 };
-    for (const { done } of batches) {
-      const own = done.yields[name];
+    for (let setting = 0; setting < settings.length; setting += 1) {
+      const own = records.tally(setting)?.yields.get(name);
       row.runs += own?.runs ?? 0;
       row.steps += own?.steps ?? 0;
       row.fresh += own?.fresh ?? 0;
-      row.findings += done.found.filter(({ strategy }) => strategy === name).length;
+      for (const { done } of records.news(setting))
+        row.findings += done.found.filter(({ strategy }) => strategy === name).length;
     }
     return row;
   });

@@ -16,7 +16,7 @@ import { Journal } from '../campaign/journal.ts';
 import { type Plan, programsHash, corpusFor, settingOf } from '../campaign/plan.ts';
 import { inPool, playCanary, playerOf } from '../campaign/player.ts';
 import { Screen } from '../campaign/screen.ts';
-import { type Raw, Records, hashOfRaw, remembered, summaryOf } from '../campaign/summary.ts';
+import { type Raw, hashOfRaw, remembered, summaryOf } from '../campaign/summary.ts';
 import { bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
 import { asTyped, quoted } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
@@ -34,7 +34,7 @@ import {
 import { defaultWorkers, openPool } from '../pool.ts';
 import { took } from '../progress.ts';
 import { convictedEntry } from '../record.ts';
-import { INTERRUPTED, oneLine, refusal } from '../refusal.ts';
+import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
 import { replayCommand } from '../retell.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import { countOf } from '../tasks/task.ts';
@@ -179,7 +179,6 @@ async function campaigning(options: Options, terminal: Terminal): Promise<number
 
 async function underLock(out: string, plan: Plan, options: Options, terminal: Terminal): Promise<number> {
   const chains = plan.settings.length * plan.lanes;
-  const journal = new Journal(journalIn(out));
   const pool = openPool(options.workers);
   const remote =
     options.queue === undefined
@@ -238,9 +237,8 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
       plan,
       shard: options.shard,
       until: options.until,
-      before: journal.before,
       append: (record) => {
-        journal.append(record);
+        heeding(() => journal.append(record));
         if (record.kind === 'batch') handedIn += record.done.runs;
         screen.note(record);
       },
@@ -250,6 +248,7 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
     },
     playerOf(plan, width, perform),
   );
+  const journal = new Journal(journalIn(out), (record) => engine.recall(record));
   const interrupts = hearInterrupts(() => {
     engine.stop();
     void remote?.cancel();
@@ -257,13 +256,8 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
   });
   const deadline = options.until.kind === 'time' ? setTimeout(() => engine.enough(), options.until.ms) : undefined;
   try {
-    let records = new Records(engine.records);
-    if (records.canary === undefined) {
-      const canary = await playCanary(plan, perform);
-      journal.append(canary);
-      engine.records.push(canary);
-      records = new Records(engine.records);
-    }
+    const { records } = engine;
+    if (records.canary === undefined) engine.append(await playCanary(plan, perform));
     screen.begin(engine);
     if (records.canary?.run !== 0) await engine.run();
   } finally {
@@ -275,7 +269,7 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
     await pool.close();
   }
 
-  const summary = await summaryOf(plan, new Records(engine.records), { corpus, properties });
+  const summary = await summaryOf(plan, engine.records, { corpus, properties });
   screen.report(summary, campaignReport(summary, terminal.look));
   const again = `fenceproof campaign --out ${quoted(asTyped(out))}`;
   const lasted = `${grouped(screen.batches)} batches in ${took(screen.elapsed)}`;

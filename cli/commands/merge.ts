@@ -11,7 +11,8 @@ import { campaignReport } from '../../reports/campaign.ts';
 import { differences, findingsIn, journalIn, keep, planIn, settle } from '../campaign/directory.ts';
 import { type Record as Line, lineOf, nameOf, readJournal } from '../campaign/journal.ts';
 import { type Plan, corpusFor, identityOfPlan, settingOf } from '../campaign/plan.ts';
-import { Records, hashOfRaw, rawFindings, remembered, summaryOf } from '../campaign/summary.ts';
+import { hashOfRaw, rawFindings, remembered, summaryOf } from '../campaign/summary.ts';
+import { Records } from '../campaign/records.ts';
 import { bootSetting, chooseProperties } from '../designs.ts';
 import { asTyped } from '../files.ts';
 import { readCorpus } from '../known.ts';
@@ -52,24 +53,24 @@ async function merging(
   const out = resolve(options.out);
   const all = new Map<string, { readonly record: Line; readonly part: string }>();
   for (const part of [...parts, ...(planIn(out) ? [out] : [])])
-    for (const record of readJournal(journalIn(resolve(part))).records) {
+    readJournal(journalIn(resolve(part)), (record) => {
       const there = all.get(nameOf(record));
       if (there && canonical(there.record) !== canonical(record)) {
         // A batch that one part could play and the other could not was played.
-        const [a, b] = [there.record.kind, record.kind];
-        if (a === b)
+        if (there.record.kind === record.kind)
           throw refusal(
             `${nameOf(record)} differs between ${there.part} and ${part}: they were not played by the same fenceproof`,
           );
-        if (b === 'broken') continue;
+        if (record.kind === 'broken') return;
       }
       all.set(nameOf(record), { record, part });
-    }
+    });
   settle(out, plan);
   const lines = [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { record }]) => record);
   writeWhole(journalIn(out), lines.map(lineOf).join(''));
 
-  const records = new Records(lines);
+  const records = new Records(plan.settings.length);
+  for (const line of lines) records.add(line);
   const corpus = readCorpus(corpusFor(plan), terminal);
   const properties = chooseProperties(plan.properties);
   mkdirSync(findingsIn(out), { recursive: true });

@@ -14,10 +14,13 @@ export interface PctOdds {
 
 /** @param runs how many were made, by 'depth steps' */
 export function pctOdds(threads: number, runs: ReadonlyMap<string, number>): PctOdds[] {
-  const made = [...runs].map(([key, count]) => {
-    const [depth = 0, steps = 0] = key.split(' ').map(Number);
-    return { depth, steps, count };
-  });
+  const made = [...runs]
+    .map(([key, count]) => {
+      const [depth = 0, steps = 0] = key.split(' ').map(Number);
+      return { depth, steps, count };
+    })
+    // Always in the same order: sums of fractions depend on it.
+    .sort((a, b) => a.depth - b.depth || a.steps - b.steps);
   const lengths = [...new Set(made.map(({ steps }) => steps))].sort((a, b) => a - b);
   const depths = [...new Set(made.map(({ depth }) => depth))].sort((a, b) => a - b);
   return depths.flatMap((depth) =>

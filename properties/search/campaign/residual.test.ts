@@ -21,9 +21,8 @@ describe('the chance that one more run shows something new', () => {
   });
 
   test('counts a feature over all batches: once in each of two is twice', () => {
-    const all = new Sightings();
+    const all = new Sightings(30);
     all.add('0.0', {
-      runs: 10,
       fresh: [
         [1, 3, 1],
         [2, 3, 1],
@@ -32,9 +31,9 @@ describe('the chance that one more run shows something new', () => {
       again: [],
     });
     expect([all.runsWith(1), all.runsWith(2)]).toEqual([1, 1]);
-    all.add('1.0', { runs: 10, fresh: [[1, 5, 1]], again: [] });
-    all.add('0.1', { runs: 10, fresh: [], again: [[2, 2]] });
-    expect([all.runs, all.count, all.runsWith(1), all.runsWith(2), all.runsWith(3)]).toEqual([30, 3, 0, 2, 1]);
+    all.add('1.0', { fresh: [[1, 5, 1]], again: [] });
+    all.add('0.1', { fresh: [], again: [[2, 2]] });
+    expect([all.count, all.runsWith(1), all.runsWith(2), all.runsWith(3)]).toEqual([3, 0, 2, 1]);
   });
 });
 
@@ -59,9 +58,9 @@ describe('calibrated', () => {
         playBatch(booted, learned, { seed, runs, properties, strategies: FREE, state });
       for (let campaign = 0; campaign < CAMPAIGNS; campaign += 1) {
         const chain = new Chain();
-        const sightings = new Sightings();
         const done = play(Math.imul(campaign + 1, 0x9e3779b1), 60 * 2 ** (campaign % 4), chain);
         chain.add(done);
+        const sightings = new Sightings(done.runs);
         sightings.add('only', done);
         const { chance, low, high } = sightings.residual();
         // The truth: runs that come next, each of them by itself.
@@ -77,7 +76,7 @@ describe('calibrated', () => {
         if (truth >= low - error && truth <= high + error) held += 1;
         estimated += chance;
         true_ += truth;
-        twice += sightings.runsWith(2) / sightings.runs;
+        twice += sightings.runsWith(2) / done.runs;
       }
     }
     // 80 campaigns: at a true 95 %, fewer than 72 with probability 4 %; the sum of 80 truths is known within 4 %.
@@ -95,13 +94,13 @@ describe('calibrated', () => {
     const chain = new Chain();
     const few = playBatch(booted, learned, { seed: 1, runs: 1, properties, strategies: FREE, state: chain });
     expect(few.taken.length).toBeLessThan(all.size);
-    const first = new Sightings();
+    const first = new Sightings(few.runs);
     first.add('0.0', few);
     expect(first.residual().chance).toBe(1);
 
     const done = playBatch(booted, learned, { seed: 1, runs: 500, properties, strategies: FREE, state: chain });
     expect(new Set(done.taken)).toEqual(all);
-    const later = new Sightings();
+    const later = new Sightings(done.runs);
     later.add('0.0', done);
     expect(later.residual().low).toBe(0);
     expect(later.residual().high).toBeLessThan(0.01);

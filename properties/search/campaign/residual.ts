@@ -25,28 +25,28 @@ export function residual(runs: number, once: number, twice: number): Residual {
 
 /** How often each feature was shown, over any number of batches, and by which runs first. */
 export class Sightings {
-  runs = 0;
+  private readonly made: number;
   private readonly times = new Map<number, number>();
   private readonly firsts = new Map<number, string>();
 
-  /** @param batch a name of its own for the batch */
+  /** @param runs that were made, also those that showed nothing of note */
+  constructor(runs: number) {
+    this.made = runs;
+  }
+
+  /** @param batch a name of its own for the batch; batches come in the same order every time */
   add(
     batch: string,
     done: {
-      readonly runs: number;
       readonly fresh: readonly (readonly [feature: number, run: number, times: number])[];
       readonly again: readonly (readonly [feature: number, times: number])[];
     },
   ): void {
-    this.runs += done.runs;
     for (const [feature, run, times] of done.fresh) {
       this.times.set(feature, (this.times.get(feature) ?? 0) + times);
       this.firsts.set(feature, `${batch} ${run}`);
     }
     for (const [feature, times] of done.again) this.times.set(feature, (this.times.get(feature) ?? 0) + times);
-  }
-  get features(): Iterable<number> {
-    return this.times.keys();
   }
   get count(): number {
     return this.times.size;
@@ -58,6 +58,6 @@ export class Sightings {
     return runs.size;
   }
   residual(): Residual {
-    return residual(this.runs, this.runsWith(1), this.runsWith(2));
+    return residual(this.made, this.runsWith(1), this.runsWith(2));
   }
 }

@@ -72,5 +72,10 @@ describe('the odds of PCT', () => {
     expect(two60?.missed).toBeCloseTo((1 - 1 / 180) ** 180, 10);
     expect(two20?.missed).toBeCloseTo((1 - 1 / 60) ** 60 * (1 - 1 / 180) ** 180, 10);
     expect(pctOdds(3, new Map())).toEqual([]);
+    const some: [string, number][] = [20, 60, 200].flatMap((steps) => [
+      [`2 ${steps}`, steps + 7],
+      [`3 ${steps}`, 54],
+    ]);
+    expect(pctOdds(7, new Map(some.toReversed()))).toEqual(pctOdds(7, new Map(some)));
   });
 });
