@@ -43,6 +43,11 @@ export const workersOption = (workers: number): Option =>
   new Option('--workers <n>', 'threads to use; 0 does everything in the main thread')
     .argParser(wholeNumber(0, 256))
     .default(workers);
+const PATIENCE = 60_000;
+export const patienceOption = (): Option =>
+  new Option('--patience <duration>', 'a batch that stands still for so long is taken from its worker')
+    .argParser(duration)
+    .default(PATIENCE, '60s');
 export const queueOption = (says: string): Option => new Option('--queue <url>', `${says}, like redis://host:6379`);
 export const strategyOption = (): Option =>
   new Option('--strategy <names>', 'use these strategies only').argParser(listed);

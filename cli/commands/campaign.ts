@@ -25,6 +25,7 @@ import {
   designOption,
   duration,
   knobsOption,
+  patienceOption,
   propertyOption,
   queueOption,
   strategyOption,
@@ -47,7 +48,6 @@ const SEED = 1;
 const RUNS = 500;
 /** Chains that there are at least, so that there is something to do for many workers and shards. */
 const CHAINS = 32;
-export const PATIENCE = 60_000;
 /** Pieces of work that are given to a queue at a time. */
 const HANDED_OUT = 64;
 
@@ -76,11 +76,10 @@ export function addCampaign(program: Command, terminal: Terminal, finish: (statu
       'Run a campaign, or go on with the one in the directory. Ends with status 1 when something new or resolved was found or the harness failed somewhere, 3 when the planted bug was missed, 130 after Ctrl-C.',
     )
     .option('-o, --out <directory>', 'the directory of the campaign; nothing is written elsewhere', OUT)
-    .option(
-      '-u, --until <end>',
-      'stale: until nothing new comes; a time like 8h; or a number of runs like 1_000_000runs',
-      until,
-      { kind: 'stale' },
+    .addOption(
+      new Option('-u, --until <end>', 'until nothing new comes; a time like 8h; or a number of runs like 1_000_000runs')
+        .argParser(until)
+        .default({ kind: 'stale' }, 'stale'),
     )
     .addOption(
       new Option('--shard <i/n>', 'play part i of n only; fenceproof merge puts the parts together')
@@ -98,12 +97,7 @@ export function addCampaign(program: Command, terminal: Terminal, finish: (statu
     .addOption(knobsOption())
     .addOption(propertyOption())
     .addOption(strategyOption())
-    .option(
-      '--patience <duration>',
-      'a batch that stands still for so long is taken from its worker',
-      duration,
-      PATIENCE,
-    )
+    .addOption(patienceOption())
     .addOption(queueOption('hand the work out to fenceproof work, over this queue'))
     .option('--json', 'one JSON object a line: what happens, and at last the report', false)
     .addOption(workersOption(defaultWorkers))

@@ -2,18 +2,18 @@
  * `fenceproof work`: a worker for campaigns that hand out their batches over a queue. Start as many as there are machines;
  * they may join and leave at any time.
  */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { portfolio } from '../../properties/search/strategies/index.ts';
 import { grouped } from '../../reports/row.ts';
 import { inPool, playCanary } from '../campaign/player.ts';
 import { hearInterrupts } from '../interrupt.ts';
-import { duration, queueOption, workersOption } from '../options.ts';
+import { duration, patienceOption, queueOption, workersOption } from '../options.ts';
 import { defaultWorkers, openPool } from '../pool.ts';
 import { Progress, took } from '../progress.ts';
 import { INTERRUPTED } from '../refusal.ts';
 import { countOf } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
-import { PATIENCE, WORTHLESS } from './campaign.ts';
+import { WORTHLESS } from './campaign.ts';
 
 const LOST_AFTER = 30_000;
 
@@ -32,13 +32,12 @@ export function addWork(program: Command, terminal: Terminal, finish: (status: n
       'Do work for campaigns that hand it out over a queue, until Ctrl-C; what is under way is finished first.',
     )
     .addOption(queueOption('the queue that campaigns use').makeOptionMandatory())
-    .option(
-      '--patience <duration>',
-      'a batch that stands still for so long is taken from its thread',
-      duration,
-      PATIENCE,
+    .addOption(patienceOption())
+    .addOption(
+      new Option('--lost-after <duration>', 'a worker that is silent for so long has lost its job')
+        .argParser(duration)
+        .default(LOST_AFTER, '30s'),
     )
-    .option('--lost-after <duration>', 'a worker that is silent for so long has lost its job', duration, LOST_AFTER)
     .addOption(workersOption(defaultWorkers))
     .action(async (options: Options) => finish(await working(options, terminal)));
 }
