@@ -27,7 +27,6 @@ import {
   forever,
   if_ret,
   in_user_space,
-  kmalloc,
   map_queue,
   queue_work,
   return_,
@@ -66,7 +65,6 @@ const evictable = (queue: string, bo: string): Part => {
         queue_work(restore),
       ]),
       [restore]: work([
-        kmalloc('GFP_KERNEL', 'eviction fence'),
         dma_resv_lock(bo),
         dma_resv_reserve_fences(bo),
         dma_fence_init(fence, evict),
