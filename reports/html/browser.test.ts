@@ -228,6 +228,20 @@ describe('a page', () => {
     await page.close();
   });
 
+  test('a run after another is shown as one, and the steps keep the numbers of the story', async () => {
+    const run: Case = { ...deadlock.run, ...{ design: 'canary-abba', knobs: abba.knobs, workload: {} } };
+    const schedule = ['one', 'one', 'one', 'one', 'reboot', 'two', 'two'];
+    const telling = tell(abba, { ...run, schedule }, properties);
+    expect(telling.judgedBy).toBe('orders');
+    const { page, wrong } = await opened(htmlOf(abba, telling, { ...run, schedule }));
+    expect(await status(page)).toContain('Step 6 of 6');
+    expect(await page.locator('.verdict').innerText()).toContain('in 6 steps:');
+    expect(await page.locator('.lets').innerText()).toContain('as in step 6 at mutex_lock(&a)');
+    expect(await page.locator('.lane-row.reboots').innerText()).toMatch(/^5\s+Another run, from the start:/);
+    expect(wrong).toEqual([]);
+    await page.close();
+  });
+
   test('a circle is shown as one', async () => {
     const ticket = boot(named('evict-with-ticket'), { edeadlk: 'swallowed_as_ENOMEM', on_enomem: 'tries_again' });
     const { page, wrong } = await opened(htmlOf(ticket, ...both(ticket, 'no-livelock')));

@@ -4,7 +4,7 @@
  * A design is code, but it runs only before boot: what it built for one setting is data. So a page needs no design's
  * source, and a user's own design has its page like any other.
  */
-import type { Case } from '../../model/case.ts';
+import { type Case, REBOOT } from '../../model/case.ts';
 import { type Booted, type CallSpec, type Knobs, type Workload, boot } from '../../model/design.ts';
 import type { Block, Rows, ThreadSpec } from '../../model/machine.ts';
 import type { Blame, Link } from '../../properties/property.ts';
@@ -59,7 +59,7 @@ export function toldPart(telling: Telling): Pick<Finding, 'schedule' | 'loop'> {
   const schedule: string[] = [];
   const loop: string[] = [];
   for (const each of telling.steps)
-    if (each.kind === 'reboot') schedule.push('reboot');
+    if (each.kind === 'reboot') schedule.push(REBOOT);
     else (each.loop ? loop : schedule).push(each.word);
   return { schedule, loop };
 }

@@ -41,9 +41,15 @@ describe('a trace', () => {
     );
   });
   test('leaves out what cannot be taken, and starts the machine again where it is told to', () => {
-    expect(words(Trace.along(abba, caseOf(abba, 'nobody', 'one', REBOOT, 'two', 'two', 'one')))).toEqual([
-      ...['one', REBOOT, 'two', 'two'],
-    ]);
+    const trace = Trace.along(abba, caseOf(abba, 'nobody', 'one', REBOOT, 'two', 'two', 'one'));
+    expect(words(trace)).toEqual(['one', 'two', 'two']);
+    expect(trace.moments.map(({ move }) => move?.reboots)).toEqual([undefined, false, true, false]);
+    expect(trace.at(2).kernel.locks['a']?.owner).toBeNull();
+    // The numbers are those of the story, which its argument speaks of.
+    const telling = tell(abba, caseOf(abba, 'one', REBOOT, 'two', 'two'), []);
+    expect(stepsOf(telling).map(({ number, word }) => [number, word])).toEqual(
+      words(trace).map((word, at) => [at + 1, word]),
+    );
   });
 });
 

@@ -27,6 +27,8 @@ export interface Move {
   readonly facts: readonly Fact[];
   /** Part of the circle that can be repeated for ever. */
   readonly loop: boolean;
+  /** The machine was started again before this step: lockdep remembers over runs. */
+  readonly reboots: boolean;
   /** Threads that this step made wait. */
   readonly newly: readonly string[];
 }
@@ -67,10 +69,13 @@ export class Trace {
     const trunk = { booted, patient, listener: listening(machine), prologue: linesAtBoot(machine), start: kernel };
     const moments: Moment[] = [{ kernel }];
     const trace = new Trace(trunk, moments);
+    let reboots = false;
     for (const part of ['schedule', 'loop'] as const)
       for (const word of run[part] ?? []) {
-        const next = word === REBOOT ? { kernel, move: REBOOTED } : trace.after(trace.steps, word, part === 'loop');
-        if (next) moments.push(next);
+        const next: Required<Moment> | undefined =
+          word === REBOOT ? undefined : trace.after(reboots ? 0 : trace.steps, word);
+        if (next) moments.push({ ...next, move: { ...next.move, loop: part === 'loop', reboots } });
+        reboots = word === REBOOT || (reboots && !next);
       }
     return trace;
   }
@@ -99,7 +104,7 @@ export class Trace {
 
   /** The first steps of this trace, and then this word; nothing when it cannot be taken there. */
   branch(step: number, word: string): Trace | undefined {
-    const next = this.after(step, word, false);
+    const next = this.after(step, word);
     return next && this.with([...this.moments.slice(0, step + 1), next]);
   }
   until(step: number): Trace {
@@ -130,7 +135,7 @@ export class Trace {
       turn = threads.indexOf(thread ?? '');
       const ways = all.filter((each) => each.thread === thread);
       const way = ways[chance ? chance.below(ways.length) : 0];
-      const next = way && trace.after(trace.steps, `${way.thread}/${way.outcome}`, false);
+      const next = way && trace.after(trace.steps, `${way.thread}/${way.outcome}`);
       if (!next) return { trace, ending: 'at rest' };
       moments.push(next);
       if (trace.broken(trace.steps, props).length > 0) return { trace, ending: 'broken' };
@@ -142,7 +147,7 @@ export class Trace {
   broken(step: number, props: readonly Property[]): Blame[] {
     const { machine } = this.trunk.booted;
     const { kernel, move } = this.at(step);
-    const by = move && move !== REBOOTED ? brokenBy({ machine, kernel, ...move }, props) : [];
+    const by = move ? brokenBy({ machine, kernel, ...move }, props) : [];
     return [...by, ...brokenIn(machine, kernel, this.opens(step), props)];
   }
   /** Nothing that is owed can happen any more. */
@@ -155,7 +160,7 @@ export class Trace {
   private with(moments: readonly Moment[]): Trace {
     return new Trace(this.trunk, moments);
   }
-  private after(step: number, word: string, loop: boolean): Moment | undefined {
+  private after(step: number, word: string): Required<Moment> | undefined {
     const { booted, listener, patient, prologue, start } = this.trunk;
     const { kernel } = this.at(step);
     const before = this.opens(step);
@@ -172,7 +177,8 @@ export class Trace {
       .map((each) => each.thread)
       .filter((each) => each === thread || before[each]?.kind !== 'blocked');
     const move: Move = {
-      ...{ word: taken.word, thread, changes: taken.changes, facts: taken.facts, loop, newly },
+      ...{ word: taken.word, thread, changes: taken.changes, facts: taken.facts, newly },
+      ...{ loop: false, reboots: false },
       line: line || taken.word,
       lines: [...(begins ? (prologue[thread] ?? []) : []), ...decided, ...riding],
       stack: (kernel.threads[thread]?.frames ?? []).map(({ routine }) => routine).toReversed(),
@@ -180,9 +186,3 @@ export class Trace {
     return { kernel: taken.kernel, move };
   }
 }
-
-/** The machine starts again: lockdep remembers over runs. */
-export const REBOOTED: Move = {
-  ...{ word: REBOOT, thread: '', line: 'another run, from the start', lines: [], stack: [], changes: [], facts: [] },
-  ...{ loop: false, newly: [] },
-};

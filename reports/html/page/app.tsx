@@ -36,7 +36,8 @@ export function App({ finding, booted }: { readonly finding: Finding; readonly b
   const at = Math.min(selected, trace.steps);
   const { kernel, move } = trace.at(at);
   const opens = trace.opens(at);
-  const next = trace.moments[at + 1]?.move?.word;
+  const following = trace.moments[at + 1]?.move;
+  const next = following?.reboots ? undefined : following?.word;
 
   useEffect(() => {
     if (branch) return;

@@ -127,7 +127,7 @@ function rowClass({ selected, left, broken, trace }: LanesProps, step: number): 
     left !== undefined && step > left ? 'branched' : '',
     broken?.step === step ? 'broken' : '',
     move?.loop ? 'loop' : '',
-    move?.word === 'reboot' ? 'across' : '',
+    move?.reboots ? 'reboots' : '',
   ]
     .filter((name) => name !== '')
     .join(' ');
@@ -139,7 +139,6 @@ type RowProps = LanesProps & { readonly step: number };
 function Apart({ trace, threads, step, kinds, broken }: RowProps) {
   const { move } = trace.at(step);
   const opens = trace.opens(step);
-  if (move?.word === 'reboot') return <Across threads={threads.length}>{move.line}</Across>;
   return (
     <>
       {threads.map((name) => (
@@ -159,7 +158,6 @@ function Apart({ trace, threads, step, kinds, broken }: RowProps) {
 /** One cell with everything, for narrow screens. */
 function Together({ trace, threads, step, kinds, broken }: RowProps) {
   const { move } = trace.at(step);
-  if (move?.word === 'reboot') return <Across threads={1}>{move.line}</Across>;
   return (
     <div role="gridcell" class="lane moves">
       {move ? <b>{move.thread}</b> : 'Nobody has moved yet.'}
@@ -171,12 +169,6 @@ function Together({ trace, threads, step, kinds, broken }: RowProps) {
     </div>
   );
 }
-const Across = ({ threads, children }: { threads: number; children: string }) => (
-  <div role="gridcell" aria-colspan={threads} class="lane-across">
-    {children}
-  </div>
-);
-
 /** The first frame of a process is user space; its system call begins the kernel's own nesting. */
 const baseOf = (kind: string): number => (kind === 'user' ? 2 : 1);
 const DEEPEST = 6;
@@ -185,6 +177,7 @@ const indentOf = (depth: number, kind: string): number => Math.min(DEEPEST, Math
 function Lines({ move, kind }: { move: Move; kind: string }) {
   return (
     <>
+      {move.reboots && <p class="again">Another run, from the start:</p>}
       {move.lines.map((line, at) => (
         <code key={at} style={{ paddingInlineStart: `${indentOf(line.depth, kind) * 2 + 2}ch` }} class={classOf(line)}>
           <Code text={line.text} /> {line.outcome !== '' && <em>{line.outcome}</em>}
@@ -249,5 +242,5 @@ function showLane(grid: HTMLElement | null, step: number): void {
 /** About how high a row is, before anybody has seen it. */
 function heightOf(move: Move | undefined, narrow: boolean): number {
   const lines = move ? move.lines.reduce((sum, { enters }) => sum + 1 + enters.length, 0) + returns(move).length : 1;
-  return ROW + LINE * (lines + (move?.newly.length ?? 0) * 2 + (narrow ? 1 : 0));
+  return ROW + LINE * (lines + (move?.newly.length ?? 0) * 2 + (narrow ? 1 : 0) + (move?.reboots ? 1 : 0));
 }

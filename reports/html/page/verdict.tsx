@@ -1,4 +1,5 @@
 /** What the page is about: the claim, the verdict, the argument as a proof, and where it all comes from. */
+import { REBOOT } from '../../../model/case.ts';
 import { showKnobs } from '../../../model/design.ts';
 import { signature } from '../../../properties/property.ts';
 import { citation } from '../citations.ts';
@@ -8,7 +9,8 @@ import { OrderGraph } from './wait-graph.tsx';
 export function Claim({ finding }: { readonly finding: Finding }) {
   const { design, title, knobs, workload, blame, schedule, loop, shortest } = finding;
   const calls = Object.entries(workload).map(([user, todo]) => `${user}: ${todo.join('; ') || 'nothing'}`);
-  const steps = `${schedule.length} step${schedule.length === 1 ? '' : 's'}`;
+  const { length } = schedule.filter((word) => word !== REBOOT);
+  const steps = `${length} step${length === 1 ? '' : 's'}`;
   return (
     <header>
       <p class="design">
