@@ -50,7 +50,7 @@ describe('the cone of a thread', () => {
     const kernel = { objects: { locks }, threads: { one: must(locked('a')), two: busy } };
     expect(cone(kernel, ['one'], 'one one reboot two two one')).toBe('one');
     const lasso = { ...caseOf('two two two two'), loop: ['two', 'two'] };
-    expect([...coneOf(bootKernel(kernel), lasso, ['two'], false)].sort()).toEqual([4, 5]);
+    expect(coneOf(bootKernel(kernel), lasso, ['two'], false)).toEqual(new Set([4, 5]));
   });
 });
 

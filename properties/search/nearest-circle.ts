@@ -22,6 +22,8 @@ export interface Lasso extends Path {
 }
 /** Threads, fences and lines are kept as the bits of one number. */
 const MOST_BITS = 31;
+/** Edges are objects here: more states than this would take gigabytes. */
+const MOST_STATES = 200_000;
 
 interface Edge {
   readonly to: number;
@@ -124,7 +126,7 @@ class Circles {
     for (let state = 0; state < space.count && whole === undefined; state += 1) {
       const level = levels[state] as number;
       if (level + 1 >= request.fewerThan) break;
-      if (space.count > request.maxStates) whole = level - 1;
+      if (space.count > Math.min(request.maxStates, MOST_STATES)) whole = level - 1;
       else this.expand(state, level);
     }
     this.edges.forEach((edges, from) => {
