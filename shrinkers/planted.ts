@@ -5,7 +5,7 @@
  * late. Where a machine comes to rest early it is booted again, as a fuzzer does that looks for one bug all night, and
  * all that it did is the case. Seeds are tried in order until the first occasion of the verdict comes late enough.
  */
-import { type Case, REBOOT } from '../model/case.ts';
+import { type Case, REBOOT, word } from '../model/case.ts';
 import { type Booted, type Design, type Workload, boot, expected, settings, start } from '../model/design.ts';
 import { designs } from '../model/designs/index.ts';
 import { properties } from '../properties/index.ts';
@@ -131,7 +131,7 @@ function session(
         if (verdict) meet(verdict.blame, schedule());
       },
     });
-    words.push(...walker.schedule());
+    words.push(...walker.taken.map(word));
   } while (manner === 'rebooted' && words.length < MOST_WORDS);
   return met;
 }

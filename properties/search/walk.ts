@@ -97,11 +97,6 @@ export class Walker {
     this.report = NOBODY;
   }
 
-  /** The words of the last run so far. */
-  schedule(): string[] {
-    return this.trail.map(word);
-  }
-
   /** What everybody can do now, and what there is to say about it. */
   private look(): void {
     const { threads } = this.learned;
