@@ -40,8 +40,6 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
   };
   for (const addTo of [
     addFuzz,
-    addCampaign,
-    addMerge,
     addCheck,
     addReplay,
     addShrink,
@@ -50,6 +48,8 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     addList,
     addInit,
     addWatch,
+    addCampaign,
+    addMerge,
     addWork,
   ])
     addTo(program, terminal, finish);
