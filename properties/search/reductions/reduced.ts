@@ -454,9 +454,10 @@ class Round<S extends object, F> {
     owed: boolean,
   ): void {
     let asleep = this.sleepers[state] as number;
-    const awake = among.filter(
-      (thread) => ((asleep >> thread) & 1) === 0 && this.allowed(turns[thread] as Turn<F>, owed),
-    );
+    // In any order; with the last first more sleeps on most designs (docs/performance.md).
+    const awake = among
+      .filter((thread) => ((asleep >> thread) & 1) === 0 && this.allowed(turns[thread] as Turn<F>, owed))
+      .sort((a, b) => b - a);
     const sleeps = this.options.sleeps === true && owed;
     const rides = this.options.merges && this.standing[state] !== STEPWISE;
     const { packing } = this.learned;
@@ -521,11 +522,14 @@ class Round<S extends object, F> {
       this.showStep(lastTurn, last, number, came);
       const before = this.store.count;
       const planned = rides && length < LONGEST_ROAD ? this.plan(highs, lows, asleep) : undefined;
-      if (planned?.only === 'nobody' || (planned?.only && this.allowed(planned.only, true) === 1)) {
+      if (planned?.only) {
         number = this.look(number, last.id);
         this.show(number, planned.turns, this.candidate, 0, false);
         if (planned.only === 'nobody') return NONE;
-        asleep = this.stillAsleep(asleep, planned.only, planned.turns);
+        // As in `expand`: who sleeps was followed by what is owed only.
+        asleep = planned.turns.some(({ owed }) => owed)
+          ? this.stillAsleep(asleep, planned.only, planned.turns)
+          : NOBODY;
         this.passed &= this.passedOver(planned.turns, planned.only.threadAt, turns);
         lastTurn = planned.only;
         last = this.onlyWay(planned.only);
@@ -583,14 +587,22 @@ class Round<S extends object, F> {
     | undefined {
     if (this.store.has(this.candidate, high, low)) return undefined;
     const turns = this.turnsOf(this.candidate, 0);
-    if (!turns.some((turn) => turn.owed)) return undefined;
+    if (!turns.some((turn) => turn.owed)) return this.planForTime(turns);
     const cluster = this.clusterOf(turns, this.candidate, 0);
     const movers = (cluster ?? [...turns.keys()])
       .filter((thread) => ((asleep >> thread) & 1) === 0)
       .map((thread) => turns[thread] as Turn<F>)
       .filter((turn) => this.allowed(turn, true) > 0);
-    const only = movers.length === 0 ? 'nobody' : movers.length === 1 ? movers[0] : undefined;
-    return { turns, cluster, only };
+    if (movers.length === 0) return { turns, cluster, only: 'nobody' };
+    const [only, ...others] = movers as [Turn<F>, ...Turn<F>[]];
+    return { turns, cluster, only: others.length === 0 && this.allowed(only, true) === 1 ? only : undefined };
+  }
+  /** Nobody is owed a turn: time goes on, and when it can bring one step only, and nothing else can come, that is followed. */
+  private planForTime(turns: readonly Turn<F>[]): ReturnType<Round<S, F>['plan']> {
+    const [only, ...others] = turns.filter(({ ways }) => ways.length > 0);
+    return only?.time && only.ways.length === 1 && others.length === 0
+      ? { turns, cluster: undefined, only }
+      : undefined;
   }
   /** The processes that are enough to expand here, if anything less than all is. */
   private clusterOf(turns: readonly Turn<F>[], words: Uint16Array, at: number): readonly number[] | undefined {
@@ -602,7 +614,7 @@ class Round<S extends object, F> {
     return cluster.length === 1 && this.allowed(turns[only as number] as Turn<F>, true) === 1 ? cluster : undefined;
   }
   private onlyWay(turn: Turn<F>): Way<F> {
-    return turn.ways.find(({ nature }) => !this.options.patient || nature !== 'time') as Way<F>;
+    return (turn.ways.find(({ nature }) => !this.options.patient || nature !== 'time') ?? turn.ways[0]) as Way<F>;
   }
 }
 

@@ -237,7 +237,7 @@ describe('members that behave alike', () => {
     sameAtRest(() => twoPhaseCommit(4));
     sameAtRest(() => systemOf(threadsAlike()));
     expect(shownOf(twoPhaseCommit(4), ALL).states).toBe(67);
-    expect(shownOf(systemOf(threadsAlike()), ALL).states).toBe(13);
+    expect(shownOf(systemOf(threadsAlike()), ALL).states).toBe(16);
   });
   test('and what is said of them is what the full search says', () => {
     for (const reduce of EACH) agree(threadsAlike(), reduce);
