@@ -11,7 +11,8 @@ import type { Look, Style } from './reporter.ts';
 import { grouped } from './row.ts';
 import { padded, wrap } from './wrap.ts';
 
-export type News = 'new' | 'known' | 'rare' | 'resolved';
+/** A variant is a known verdict of its setting by another circle of debts. */
+export type News = 'new' | 'variant' | 'known' | 'rare' | 'resolved';
 export interface FindingRow {
   readonly news: News;
   readonly design: string;
@@ -93,6 +94,7 @@ const LABELS: Readonly<Record<News, readonly [label: string, style: Style]>> = {
   new: ['NEW', 'bad'],
   resolved: ['RESOLVED', 'good'],
   rare: ['RARE', 'wait'],
+  variant: ['variant', 'dim'],
   known: ['known', 'dim'],
 };
 const INDENT = '  ';

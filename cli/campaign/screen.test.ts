@@ -93,7 +93,7 @@ describe('the screen', () => {
       'campaign 21 s 2 batches, 200 runs 10 runs/s',
       'coverage 48 features ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█ +8 in the last minute',
       'brought random 12,000 in a million steps',
-      'findings 1 new, 0 known',
+      'findings 1 new, 0 variants, 0 known',
       'ends after 800 runs, in about 1 min 2 s',
     ]);
     expect(said).toEqual(['new    d: no-deadlock (circle) in 9 words: p']);

@@ -20,7 +20,7 @@ const BEST = 5;
 const EVENT_EVERY_MS = 10_000;
 
 export interface FoundEvent {
-  readonly news: 'new' | 'known';
+  readonly news: 'new' | 'variant' | 'known';
   readonly shrunk: boolean;
   readonly design: string;
   readonly knobs: Knobs;
@@ -42,7 +42,7 @@ export class Screen {
   private readonly started = Date.now();
   private engine: Engine | undefined;
   private progress: Progress | undefined;
-  private readonly counts = { runs: 0, features: 0, new: 0, known: 0, broken: 0 };
+  private readonly counts = { runs: 0, features: 0, new: 0, variant: 0, known: 0, broken: 0 };
   private readonly brought = new Map<string, { steps: number; fresh: number }>();
   /** Features found by this session, moment by moment. */
   private readonly growth: { readonly at: number; readonly features: number }[] = [];
@@ -85,7 +85,7 @@ export class Screen {
   found(found: FoundEvent): void {
     if (!found.shrunk) this.counts[found.news] += 1;
     this.event({ event: 'finding', ...found });
-    if (this.json || found.news === 'known') return;
+    if (this.json || found.news !== 'new') return;
     const { paint } = this.terminal.look;
     const { design, knobs, signature, words, path, replay } = found;
     const where = `${`${design} ${showKnobs(knobs)}`.trim()}: ${signature}`;
@@ -130,7 +130,7 @@ export class Screen {
     const { counts, elapsed } = this;
     const made = this.made();
     const rate = `${grouped(Math.round((made * 1000) / Math.max(1, elapsed)))} runs/s`;
-    const found = `${counts.new} new, ${counts.known} known${counts.broken > 0 ? `, ${counts.broken} batches broken` : ''}`;
+    const found = `${counts.new} new, ${counts.variant} variants, ${counts.known} known${counts.broken > 0 ? `, ${counts.broken} batches broken` : ''}`;
     const total = `${grouped(this.batches)} batches, ${grouped(counts.runs)} runs`;
     const lately = this.lately(60_000);
     if (this.terminal.screen !== true)

@@ -108,6 +108,21 @@ test('a finding is new, known, rare or resolved against the corpus', async () =>
   ]);
 });
 
+test('the same verdict by another circle of debts is a variant, and the verdict is met', async () => {
+  const elsewhere = `${group} > somebody else`;
+  const records = new Records(plan.settings.length);
+  const [first, ...others] = meeting.found;
+  if (!first) throw new Error('nothing was found');
+  records.add({
+    kind: 'batch',
+    chain: 0,
+    round: 0,
+    done: { ...meeting, met: [elsewhere], found: [{ ...first, group: elsewhere }, ...others] },
+  });
+  expect(await newsOf(records, corpusOf(entryAt('opposite')))).toEqual(['variant opposite 1/1']);
+  expect(await newsOf(records, corpusOf())).toEqual(['new opposite 1/1']);
+});
+
 test('the same batches are the same text, in whatever order they came', async () => {
   const textOf = async (records: Records): Promise<string> =>
     campaignReport(await summaryOf(plan, records, { corpus: corpusOf(), properties }), PLAIN);

@@ -149,15 +149,19 @@ function findingRows(
 ): FindingRow[] {
   const common = { design, knobs, of: tally.batches };
   const rows: FindingRow[] = [];
+  /** Verdicts of the corpus that were met, by whatever circle. */
+  const verdicts = new Set<string>();
   for (const [group, raw] of groups) {
     const { property, kind, what } = raw.blame;
     const small = shrunk.get(hashOfRaw(raw));
     const known = corpus.find((each) => each.group === group);
+    const kin = corpus.some((each) => signature(each.blame) === signature(raw.blame));
+    if (kin) verdicts.add(signature(raw.blame));
     const met = tally.met.get(group) ?? 0;
     const shortened = small?.run ?? raw.run;
     rows.push({
       ...common,
-      news: !known ? 'new' : met < tally.batches * RARE ? 'rare' : 'known',
+      news: !known ? (kin ? 'variant' : 'new') : met < tally.batches * RARE ? 'rare' : 'known',
       property,
       kind,
       group,
@@ -171,7 +175,7 @@ function findingRows(
     });
   }
   for (const { known, group, blame } of corpus) {
-    if (group !== undefined && groups.has(group)) continue;
+    if (group !== undefined && (groups.has(group) || verdicts.has(signature(blame)))) continue;
     const { property, kind, what } = blame;
     const words = known.entry.schedule.length + (known.entry.loop?.length ?? 0);
     rows.push({

@@ -198,6 +198,12 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
     const all = remembered(await bootSetting(named), corpus.at(named), properties);
     return new Set(all.flatMap(({ group }) => group ?? []));
   };
+  const verdictsAt = async (setting: number): Promise<ReadonlySet<string>> =>
+    new Set(
+      corpus
+        .at(settingOf(plan, setting))
+        .flatMap(({ entry: { expect } }) => (expect.verdict === 'convicted' ? signature(expect) : [])),
+    );
   const found = async (setting: number, raw: Raw, known: boolean, shrunk?: ShrinkDone): Promise<void> => {
     const named = settingOf(plan, setting);
     const { blame, run, strategy, seed, runs, steps } = raw;
@@ -215,7 +221,7 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
       path = keep(out, entry, hashOfRaw(raw));
     }
     screen.found({
-      news: known ? 'known' : 'new',
+      news: known ? 'known' : (await verdictsAt(setting)).has(signature(blame)) ? 'variant' : 'new',
       shrunk: shrunk !== undefined,
       design: named.design,
       knobs: named.knobs,
