@@ -55,7 +55,10 @@ describe('every design at every setting', () => {
     }));
     expect(kinds.filter(({ convicts }) => !convicts)).toEqual([]);
     // The 2021 proposals: as a dma-fence, none of them keeps the promise (Documentation/driver-api/dma-buf.rst, T-10).
-    expect(kinds.filter(({ acquits }) => !acquits).map(({ name }) => name)).toEqual(['next-serial']);
+    expect(kinds.filter(({ acquits }) => !acquits).map(({ name }) => name)).toEqual([
+      'next-serial',
+      'timeout-and-collect',
+    ]);
   });
 });
 

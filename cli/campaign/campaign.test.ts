@@ -55,7 +55,7 @@ describe('a campaign', () => {
   test('finds what the corpus knows, says that it is known, and ends with 0', async () => {
     const { status, said } = await campaign('c', '--until', '2000runs');
     expect(status).toBe(0);
-    expect(said).toContain('findings  0 new, 0 resolved, 0 rare, 2 known');
+    expect(said).toContain('findings  0 new, 0 resolved, 0 rare, 0 variant, 2 known');
     expect(said).toContain('the planted bug was found in run');
     expect(said).toContain('2,000 runs were asked for and made');
   });
