@@ -2,29 +2,13 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { PLAIN } from '../reports/reporter.ts';
-import { main } from './main.ts';
+import { type Ran, run } from './ran.ts';
 import { spinVersion } from './spin.ts';
 
 const room = mkdtempSync(join(tmpdir(), 'fenceproof-check-'));
 afterAll(() => rmSync(room, { recursive: true }));
 
-interface Ran {
-  readonly status: number;
-  readonly said: string;
-  readonly warned: string;
-}
-async function check(...args: string[]): Promise<Ran> {
-  const said: string[] = [];
-  const warned: string[] = [];
-  const status = await main(['check', '--workers', '0', ...args], {
-    say: (text) => said.push(text),
-    warn: (text) => warned.push(text),
-    progress: () => undefined,
-    look: PLAIN,
-  });
-  return { status, said: said.join('\n'), warned: warned.join('\n') };
-}
+const check = (...args: string[]): Promise<Ran> => run('check', '--workers', '0', ...args);
 const ONE = ['shrinker-waits-fence', '-k', 'shrinker=trylock_no_wait', 'signaller_allocates=no'] as const;
 /** Everything that needs no edges between states. */
 const STRAIGHT = ['-p', 'no-deadlock,no-alloc-in-signalling'];

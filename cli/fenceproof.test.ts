@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadDirectory } from '../corpus/store.ts';
+import { ended } from './ran.ts';
 
 let room = '';
 beforeEach(() => {
@@ -19,18 +20,6 @@ const DOOR = fileURLToPath(new URL('./fenceproof.ts', import.meta.url));
 /** The program as a process of its own, in a directory that is not the checkout. */
 function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
   return spawn(process.execPath, ['--import', TSX, DOOR, ...args], { cwd: room, env: { ...process.env, ...env } });
-}
-interface Ended {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-function ended(child: ChildProcess): Promise<Ended> {
-  let out = '';
-  let err = '';
-  child.stdout?.on('data', (data: Buffer) => (out += data.toString()));
-  child.stderr?.on('data', (data: Buffer) => (err += data.toString()));
-  return new Promise((resolve) => child.on('close', (status) => resolve({ status, out, err })));
 }
 
 test('from another directory, into a pipe: results without colours, nothing on standard error', async () => {

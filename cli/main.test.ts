@@ -2,9 +2,8 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { PLAIN } from '../reports/reporter.ts';
 import { packageCorpus, asTyped } from './files.ts';
-import { main } from './main.ts';
+import { type Ran, run } from './ran.ts';
 
 let room = '';
 beforeEach(() => {
@@ -12,23 +11,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(room, { recursive: true }));
 
-interface Ran {
-  readonly status: number;
-  readonly said: string;
-  readonly warned: string;
-}
-/** Run a command line in this process; what it says on standard output and standard error. */
-async function run(...args: string[]): Promise<Ran> {
-  const said: string[] = [];
-  const warned: string[] = [];
-  const status = await main(args, {
-    say: (text) => said.push(text),
-    warn: (text) => warned.push(text),
-    progress: () => undefined,
-    look: PLAIN,
-  });
-  return { status, said: said.join('\n'), warned: warned.join('\n') };
-}
 const put = (name: string, text: string): string => {
   const path = join(room, name);
   writeFileSync(path, text);

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Log, Result } from 'sarif';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { PLAIN } from '../reports/reporter.ts';
-import { main } from './main.ts';
+import { run } from './ran.ts';
 
 const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const DOOR = fileURLToPath(new URL('./fenceproof.ts', import.meta.url));
@@ -17,17 +16,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(room, { recursive: true }));
 
-async function run(...args: string[]) {
-  const said: string[] = [];
-  const warned: string[] = [];
-  const status = await main(args, {
-    say: (text) => said.push(text),
-    warn: (text) => warned.push(text),
-    progress: () => undefined,
-    look: PLAIN,
-  });
-  return { status, said: said.join('\n'), warned: warned.join('\n') };
-}
 const resultsIn = (text: string): Result[] => (JSON.parse(text) as Log).runs[0]?.results ?? [];
 const read = (name: string): string => readFileSync(join(room, name), 'utf8');
 

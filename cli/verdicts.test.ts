@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { boot, expected, settings, showKnobs } from '../model/design.ts';
+import { type Booted, boot, expected, settings, showKnobs } from '../model/design.ts';
 import { designs } from '../model/designs/index.ts';
 import { properties } from '../properties/index.ts';
 import { sweep } from '../properties/search/sweep.ts';
@@ -46,6 +46,39 @@ describe('every design at every setting', () => {
       all.filter(({ acquits, witnesses }) => acquits && !witnesses?.length).map(() => name),
     );
     expect(bare).toEqual([]);
+  });
+  test('an acquittal is due to something: one other choice, or a few where as many keep the promise, convicts', () => {
+    const apart = (one: Booted, other: Booted): number =>
+      one.design === other.design
+        ? Object.keys(one.knobs).filter((knob) => one.knobs[knob] !== other.knobs[knob]).length
+        : Number.POSITIVE_INFINITY;
+    const convicted = swept.filter(({ found }) => found.findings.length > 0);
+    const nearest = swept
+      .filter(({ found }) => found.findings.length === 0)
+      .map(({ booted }) => ({
+        name: booted.design.name,
+        choices: Math.min(...convicted.map((other) => apart(booted, other.booted))),
+      }));
+    const needing = (choices: number): string[] => [
+      ...new Set(nearest.filter((each) => each.choices === choices).map(({ name }) => name)),
+    ];
+    expect(nearest.filter(({ choices }) => choices > 3)).toEqual([]);
+    // An idle process, a ring that it could not write, and a fence for memory that does not ask it.
+    expect(needing(3)).toEqual(['direct-submit']);
+    // Two safeguards at once: whichever is taken away, the other still holds.
+    expect(needing(2)).toEqual([
+      'reset-and-modeset',
+      'reset-big-lock',
+      'direct-submit',
+      'doorbell-scheduler',
+      'resource-null',
+      'swap-notify-late-error',
+      'evict-with-ticket',
+      'unload-with-buffers',
+      'swapout-under-pressure',
+      'pinned-working-set',
+      'long-running-with-fence',
+    ]);
   });
   test('every design has a setting that is convicted and one that is acquitted, or says that there is none', () => {
     const kinds = designs.map(({ name, expect: all }) => ({

@@ -158,7 +158,7 @@ describe('the end', () => {
     expect(found([mutex_lock('lock')])).toEqual(['api-contract (I-16)', 'no-leak (left over)']);
     expect(found([mutex_lock('lock'), mutex_unlock('lock')])).toEqual([]);
   });
-  test('E1.3: a fence that signals only when it is asked is left over once somebody asked, and not before', () => {
+  test('a fence that signals only when it is asked is left over once somebody asked, and not before', () => {
     const lazy = [dma_fence_init('lazy'), sync_file_install('lazy')];
     expect(found(lazy)).toEqual([]);
     expect(found([...lazy, dma_fence_enable_sw_signaling('lazy')])).toEqual([

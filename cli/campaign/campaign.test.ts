@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { noDeadlock } from '../../properties/no-deadlock.ts';
-import { PLAIN } from '../../reports/reporter.ts';
 import type { Property } from '../../properties/property.ts';
 import type { Summary } from '../../reports/campaign.ts';
-import { main } from '../main.ts';
+import { type Ran, run } from '../ran.ts';
 import { recordsIn } from './compiled.ts';
 
 let room = '';
@@ -15,22 +14,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(room, { recursive: true }));
 
-interface Ran {
-  readonly status: number;
-  readonly said: string;
-  readonly warned: string;
-}
-async function run(...args: string[]): Promise<Ran> {
-  const said: string[] = [];
-  const warned: string[] = [];
-  const status = await main(args, {
-    say: (text) => said.push(text),
-    warn: (text) => warned.push(text),
-    progress: () => undefined,
-    look: PLAIN,
-  });
-  return { status, said: said.join('\n'), warned: warned.join('\n') };
-}
 const at = (name: string): string => join(room, name);
 const read = (...parts: string[]): string => readFileSync(join(room, ...parts), 'utf8');
 /** A small campaign: two settings, two chains each. */

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Ended, ended } from '../ran.ts';
 import { compileInto, recordsIn } from './compiled.ts';
 
 let room = '';
@@ -13,18 +14,6 @@ beforeAll(() => {
 }, 300_000);
 afterAll(() => rmSync(room, { recursive: true }));
 
-interface Ended {
-  readonly status: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-function ended(child: ChildProcess): Promise<Ended> {
-  let out = '';
-  let err = '';
-  child.stdout?.on('data', (data: Buffer) => (out += data.toString()));
-  child.stderr?.on('data', (data: Buffer) => (err += data.toString()));
-  return new Promise((resolve) => child.on('close', (status) => resolve({ status, out, err })));
-}
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const journalOf = (name: string): string => join(room, name, 'journal.jsonl');
 const sizeOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);

@@ -38,7 +38,7 @@ import { type Pool, defaultWorkers, openPool } from '../pool.ts';
 import { Progress } from '../progress.ts';
 import { Pages, hrefOf } from '../pages.ts';
 import { acquittedEntry, convictedEntry } from '../record.ts';
-import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
+import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { checkCommand, replayCommand } from '../retell.ts';
 import { RunFormats, formatOption } from '../run-formats.ts';
 import { type SearchOptions, addSearchOptions, refuseCombinations } from '../search-options.ts';

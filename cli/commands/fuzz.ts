@@ -73,6 +73,7 @@ interface Options {
   readonly time?: number;
   readonly design?: readonly string[];
   readonly knobs?: readonly string[];
+  readonly all: boolean;
   readonly pairs: boolean;
   readonly property?: readonly string[];
   readonly strategy?: readonly string[];
@@ -96,6 +97,7 @@ export function addFuzz(program: Command, terminal: Terminal, finish: (status: n
     .option('--seed <n>', 'what all chance comes from', wholeNumber(-(2 ** 31), 2 ** 31 - 1), SEED)
     .option('-t, --time <duration>', 'go on with fresh seeds until this time is over, like 90s, 10m or 8h', duration)
     .addOption(designOption('fuzz these designs only: names, names on one machine like a+b, or files of your own'))
+    .option('-a, --all', 'every design there is, which is what it does without a design', false)
     .option('--pairs', 'fuzz each clean design on one machine with each other one', false)
     .addOption(knobsOption())
     .addOption(propertyOption())
@@ -123,6 +125,8 @@ async function fuzzing(options: Options, whole: Terminal): Promise<number> {
   const quiet = options.quiet ? { ...whole, progress: () => undefined } : whole;
   const silent = { ...quiet, say: () => undefined, data: quiet.data ?? quiet.say };
   const terminal = formats.alone || options.json ? silent : quiet;
+  if (options.all && options.design)
+    throw refusal('--all is every design there is, and --design some of them; choose one');
   const chosen = await chooseDesigns(options.design ?? []);
   const properties = chooseProperties(options.property ?? []);
   const strategies = chooseStrategies(options.strategy ?? []);
