@@ -150,7 +150,7 @@ function findingsPart({ findings }: Summary, { paint, width }: Look): string {
           : `${row.strategy} met it first; in ${rows.map(({ met, of }) => `${met} of ${of}`).join(', ')} batches; ${row.known ?? `${row.words} words, ${row.shortest}`}`;
     return [
       `${paint(style, padded(label, 9))}${paint('name', row.design)}: ${row.property} (${row.kind})`,
-      ...wrap(`${rows.map(({ knobs }) => showKnobs(knobs) || 'no knobs').join(' · ')}`, width - 9, '').map(indented),
+      ...wrap(rows.map(({ knobs }) => showKnobs(knobs) || 'no knobs').join(' · '), width - 9, '').map(indented),
       ...wrap(row.what, width - 9, '').map(indented),
       ...wrap(how, width - 9, '').map((line) => paint('dim', indented(line))),
     ];

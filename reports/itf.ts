@@ -19,7 +19,7 @@ function expression(value: unknown): unknown {
   if (value === null) return '';
   if (typeof value === 'number') return { '#bigint': String(value) };
   if (Array.isArray(value)) return value.map(expression);
-  if (typeof value === 'object') return record(Object.entries(value as object));
+  if (typeof value === 'object') return record(Object.entries(value));
   return value;
 }
 const record = (entries: Iterable<readonly [string, unknown]>): Record<string, unknown> =>

@@ -12,7 +12,7 @@ import { StateStore } from './store.ts';
 import { sweep } from './sweep.ts';
 
 /** States up to which the plain sweep is asked; it does about ten thousand a second. */
-const SMALL = 1_500;
+const SMALL = 400;
 
 function sameAsPlain(booted: Parameters<typeof sweep>[0]): void {
   const learned = sweep(booted, properties, { verifyEvery: 1, maxStates: SMALL });
