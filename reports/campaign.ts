@@ -97,6 +97,8 @@ const LABELS: Readonly<Record<News, readonly [label: string, style: Style]>> = {
   variant: ['variant', 'dim'],
   known: ['known', 'dim'],
 };
+/** What is most worth reading first. */
+export const NEWS = Object.keys(LABELS) as readonly News[];
 const INDENT = '  ';
 
 export function campaignReport(summary: Summary, look: Look): string {
@@ -136,9 +138,7 @@ function alike(rows: readonly FindingRow[]): FindingRow[][] {
 
 function findingsPart({ findings }: Summary, { paint, width }: Look): string {
   if (findings.length === 0) return `${paint('heading', 'findings')}\n${INDENT}none; only a complete search acquits`;
-  const counts = (Object.keys(LABELS) as News[]).map(
-    (news) => `${findings.filter((row) => row.news === news).length} ${news}`,
-  );
+  const counts = NEWS.map((news) => `${findings.filter((row) => row.news === news).length} ${news}`);
   const lines = alike(findings).flatMap((rows) => {
     const [row] = rows as [FindingRow, ...FindingRow[]];
     const [label, style] = LABELS[row.news];

@@ -5,11 +5,15 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Entry, writeEntry } from '../../corpus/entry.ts';
+import { writeEntry } from '../../corpus/entry.ts';
 import { ensureWritable, fileNameOf, writeWhole } from '../../corpus/store.ts';
+import type { Booted } from '../../model/design.ts';
 import { asTyped } from '../files.ts';
+import { convictedEntry } from '../record.ts';
 import { heeding, refusal } from '../refusal.ts';
+import type { ShrunkRecord } from './journal.ts';
 import { type Plan, identityOfPlan, parsePlan, writePlan } from './plan.ts';
+import { type Raw, UNSHRUNK, hashOfRaw } from './summary.ts';
 
 const PLAN = 'campaign.json';
 const LOCK = 'lock';
@@ -78,11 +82,20 @@ function alive(pid: number): boolean {
   }
 }
 
-/** Write a finding beside the journal, as an entry that every command reads. @returns its path */
-export function keep(directory: string, entry: Entry, of: string): string {
+/** Write a finding beside the journal, shrunk or not yet, as an entry that every command reads. @returns its path */
+export function keep(
+  directory: string,
+  booted: Booted,
+  raw: Raw,
+  shrunk?: Pick<ShrunkRecord, 'run' | 'shortest'>,
+): string {
+  const { blame, strategy, seed, runs, steps } = raw;
+  const shortest = shrunk?.shortest ?? UNSHRUNK;
+  const found = { by: 'fuzz', strategy, seed, runs, steps, shortest } as const;
+  const entry = convictedEntry(booted, shrunk?.run ?? raw.run, blame, found);
   const findings = findingsIn(directory);
   mkdirSync(findings, { recursive: true });
-  const path = join(findings, `${fileNameOf(entry)}.${of}.json`);
+  const path = join(findings, `${fileNameOf(entry)}.${hashOfRaw(raw)}.json`);
   writeWhole(path, writeEntry(entry));
   return path;
 }

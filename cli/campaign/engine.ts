@@ -41,10 +41,10 @@ export interface EngineOptions {
   readonly until: Until;
   /** Write it down; everything else comes after. */
   readonly append: (record: Line) => void;
-  /** Does the corpus have this group of findings at this setting? Then it need not be shrunk. */
-  readonly known: (setting: number, group: string) => Promise<boolean>;
+  /** Does the corpus have such a finding at this setting? Then it need not be shrunk. */
+  readonly known: (setting: number, raw: Raw) => Promise<boolean>;
   /** A finding that is new here: raw, and again when it is shrunk. */
-  readonly found: (setting: number, raw: Raw, known: boolean, shrunk?: ShrinkDone) => Promise<void>;
+  readonly found: (setting: number, raw: Raw, shrunk?: ShrinkDone) => Promise<void>;
   readonly warn: (line: string) => void;
 }
 
@@ -203,9 +203,8 @@ export class Engine {
       if (this.met.has(key)) continue;
       this.met.add(key);
       const raw = { group, blame, run, strategy, runs, steps, classes, seed: plan.seed };
-      const old = await known(setting, group);
-      await found(setting, raw, old);
-      if (!old) this.queue.push({ kind: 'shrink', setting, raw });
+      await found(setting, raw);
+      if (!(await known(setting, raw))) this.queue.push({ kind: 'shrink', setting, raw });
     }
   }
   private async shrink(setting: number, raw: Raw): Promise<void> {
@@ -213,7 +212,7 @@ export class Engine {
       const done = await this.player.shrink(setting, raw);
       const { run, shortest, others } = done;
       this.append({ kind: 'shrunk', of: hashOfRaw(raw), run, shortest, others });
-      await this.options.found(setting, raw, false, done);
+      await this.options.found(setting, raw, done);
     } catch (error) {
       if (!this.stopped) this.options.warn(`a finding could not be shrunk: ${(error as Error).message}`);
     }
@@ -233,7 +232,7 @@ export class Engine {
     for (const [setting, groups] of rawFindings(plan, records)) {
       const raws = [...groups.values()];
       for (const raw of raws)
-        if (!records.shrunk.has(hashOfRaw(raw)) && !(await known(setting, raw.group)))
+        if (!records.shrunk.has(hashOfRaw(raw)) && !(await known(setting, raw)))
           this.queue.push({ kind: 'shrink', setting, raw });
       const open = raws.some(
         ({ blame }) =>

@@ -123,6 +123,17 @@ test('the same verdict by another circle of debts is a variant, and the verdict 
   expect(await newsOf(records, corpusOf())).toEqual(['new opposite 1/1']);
 });
 
+test('what is new stands first, however many variants there are', async () => {
+  const records = new Records(plan.settings.length);
+  const [first] = meeting.found;
+  if (!first) throw new Error('nothing was found');
+  const variant = { ...first, group: `${group} > somebody else` };
+  const other = { ...first, group: 'another', blame: { ...first.blame, kind: 'circle of fence' } };
+  const done = { ...meeting, met: [variant.group, other.group], found: [variant, other] };
+  records.add({ kind: 'batch', chain: 0, round: 0, done });
+  expect(await newsOf(records, corpusOf(entryAt('opposite')))).toEqual(['new opposite 1/1', 'variant opposite 1/1']);
+});
+
 test('the same batches are the same text, in whatever order they came', async () => {
   const textOf = async (records: Records): Promise<string> =>
     campaignReport(await summaryOf(plan, records, { corpus: corpusOf(), properties }), PLAIN);

@@ -2,14 +2,14 @@
  * What a campaign has to say, as data: a function of its plan and the set of its records, and of the corpus it is held
  * against. Neither clock nor order nor the number of machines is in it, so parts that were played elsewhere add up.
  */
-import type {
-  CircleRow,
-  FindingRow,
-  News,
-  SettingRow,
-  StrategyRow,
-  Summary,
-  UnseenRow,
+import {
+  type CircleRow,
+  type FindingRow,
+  NEWS,
+  type SettingRow,
+  type StrategyRow,
+  type Summary,
+  type UnseenRow,
 } from '../../reports/campaign.ts';
 import { canonicalForm } from '../../corpus/canonical.ts';
 import { caseOf, hashOf } from '../../corpus/entry.ts';
@@ -43,6 +43,8 @@ export interface Raw {
   readonly steps: number;
   readonly classes: readonly string[];
 }
+/** What is said of whether a finding is shortest, before it is shrunk. */
+export const UNSHRUNK = 'not proved: not shrunk yet';
 /** The name by which a case is shrunk once. */
 export const hashOfRaw = ({ group, run }: Pick<Raw, 'group' | 'run'>): string => hashOf([group, run]);
 
@@ -83,6 +85,15 @@ export function remembered(booted: Booted, all: readonly Known[], props: readonl
   });
 }
 
+/** What the corpus says of a finding at its setting: it has this circle of debts, or the verdict by another one. */
+export function standingOf(
+  { group, blame }: Pick<Raw, 'group' | 'blame'>,
+  corpus: readonly Remembered[],
+): { readonly known?: Remembered; readonly kin: boolean } {
+  const known = corpus.find((each) => each.group === group);
+  return { ...(known ? { known } : {}), kin: corpus.some((each) => signature(each.blame) === signature(blame)) };
+}
+
 export interface Against {
   readonly corpus: Corpus;
   readonly properties: readonly Property[];
@@ -103,8 +114,8 @@ export async function summaryOf(plan: Plan, records: Records, { corpus, properti
     findings.push(
       ...findingRows(booted, setting, tally, groups, records, remembered(booted, corpus.at(setting), properties)),
     );
-    settings.push(settingRow(booted, tally, own, groups, records.proofs.get(number)));
     const sightings = sightingsOf(own, tally.runs);
+    settings.push(settingRow(booted, tally, own, sightings, groups, records.proofs.get(number)));
     once += sightings.runsWith(1);
     twice += sightings.runsWith(2);
   }
@@ -130,8 +141,15 @@ export async function summaryOf(plan: Plan, records: Records, { corpus, properti
   };
 }
 
-const ORDER: readonly News[] = ['new', 'resolved', 'rare', 'known'];
-const byNews = (a: FindingRow, b: FindingRow): number => ORDER.indexOf(a.news) - ORDER.indexOf(b.news);
+/** What a campaign that missed its planted bug ends with. */
+export const WORTHLESS = 3;
+/** The status with which a campaign ends that was not stopped by hand. */
+export function endOf({ canary, broken, findings }: Summary): number {
+  if (canary === 0) return WORTHLESS;
+  return broken.length > 0 || findings.some(({ news }) => news === 'new' || news === 'resolved') ? 1 : 0;
+}
+
+const byNews = (a: FindingRow, b: FindingRow): number => NEWS.indexOf(a.news) - NEWS.indexOf(b.news);
 
 function sightingsOf(news: readonly BatchRecord[], runs: number): Sightings {
   const sightings = new Sightings(runs);
@@ -154,8 +172,7 @@ function findingRows(
   for (const [group, raw] of groups) {
     const { property, kind, what } = raw.blame;
     const small = shrunk.get(hashOfRaw(raw));
-    const known = corpus.find((each) => each.group === group);
-    const kin = corpus.some((each) => signature(each.blame) === signature(raw.blame));
+    const { known, kin } = standingOf(raw, corpus);
     if (kin) verdicts.add(signature(raw.blame));
     const met = tally.met.get(group) ?? 0;
     const shortened = small?.run ?? raw.run;
@@ -169,7 +186,7 @@ function findingRows(
       met,
       strategy: raw.strategy,
       words: shortened.schedule.length + (shortened.loop?.length ?? 0),
-      shortest: small?.shortest ?? 'not proved: not shrunk yet',
+      shortest: small?.shortest ?? UNSHRUNK,
       ...(small ? { form: hashOf(canonicalForm(booted, small.run)) } : {}),
       ...(known ? { known: nameOfFile(known.known.path) } : {}),
     });
@@ -198,10 +215,10 @@ function settingRow(
   booted: Booted,
   tally: Tally,
   own: readonly BatchRecord[],
+  sightings: Sightings,
   groups: ReadonlyMap<string, Raw>,
   proof: ProofRecord | undefined,
 ): SettingRow {
-  const sightings = sightingsOf(own, tally.runs);
   const seen = { taken: new Set<string>(), offered: new Set<string>(), witnesses: new Set<string>() };
   for (const { done } of own) {
     for (const name of done.taken) seen.taken.add(name);

@@ -16,7 +16,7 @@ import { Journal } from '../campaign/journal.ts';
 import { type Plan, programsHash, corpusFor, settingOf } from '../campaign/plan.ts';
 import { inPool, playCanary, playerOf } from '../campaign/player.ts';
 import { Screen } from '../campaign/screen.ts';
-import { type Raw, hashOfRaw, remembered, summaryOf } from '../campaign/summary.ts';
+import { type Raw, type Remembered, endOf, remembered, standingOf, summaryOf } from '../campaign/summary.ts';
 import { bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
 import { asTyped, quoted } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
@@ -34,15 +34,12 @@ import {
 } from '../options.ts';
 import { defaultWorkers, openPool } from '../pool.ts';
 import { took } from '../progress.ts';
-import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
 import { replayCommand } from '../retell.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import { countOf } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** What a campaign that missed its planted bug ends with. */
-export const WORTHLESS = 3;
 const OUT = 'fenceproof-campaign';
 const SEED = 1;
 const RUNS = 500;
@@ -187,47 +184,28 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
   const corpus = readCorpus(corpusFor(plan), terminal);
   const properties = chooseProperties(plan.properties);
 
-  const groups = new Map<number, Promise<ReadonlySet<string>>>();
-  const knownAt = (setting: number): Promise<ReadonlySet<string>> => {
-    const known = groups.get(setting) ?? groupsAt(setting);
-    groups.set(setting, known);
+  const asked = new Map<number, Promise<readonly Remembered[]>>();
+  const rememberedAt = (setting: number): Promise<readonly Remembered[]> => {
+    const known = asked.get(setting) ?? ask(setting);
+    asked.set(setting, known);
     return known;
   };
-  const groupsAt = async (setting: number): Promise<ReadonlySet<string>> => {
+  const ask = async (setting: number): Promise<readonly Remembered[]> => {
     const named = settingOf(plan, setting);
-    const all = remembered(await bootSetting(named), corpus.at(named), properties);
-    return new Set(all.flatMap(({ group }) => group ?? []));
+    return remembered(await bootSetting(named), corpus.at(named), properties);
   };
-  const verdictsAt = async (setting: number): Promise<ReadonlySet<string>> =>
-    new Set(
-      corpus
-        .at(settingOf(plan, setting))
-        .flatMap(({ entry: { expect } }) => (expect.verdict === 'convicted' ? signature(expect) : [])),
-    );
-  const found = async (setting: number, raw: Raw, known: boolean, shrunk?: ShrinkDone): Promise<void> => {
+  const found = async (setting: number, raw: Raw, shrunk?: ShrinkDone): Promise<void> => {
     const named = settingOf(plan, setting);
-    const { blame, run, strategy, seed, runs, steps } = raw;
-    let path: string | undefined;
-    if (!known) {
-      const shortest = shrunk?.shortest ?? 'not proved: not shrunk yet';
-      const entry = convictedEntry(await bootSetting(named), shrunk?.run ?? run, blame, {
-        by: 'fuzz',
-        strategy,
-        seed,
-        runs,
-        steps,
-        shortest,
-      });
-      path = keep(out, entry, hashOfRaw(raw));
-    }
+    const { known, kin } = standingOf(raw, await rememberedAt(setting));
+    const path = known ? undefined : keep(out, await bootSetting(named), raw, shrunk);
     screen.found({
-      news: known ? 'known' : (await verdictsAt(setting)).has(signature(blame)) ? 'variant' : 'new',
+      news: known ? 'known' : kin ? 'variant' : 'new',
       shrunk: shrunk !== undefined,
       design: named.design,
       knobs: named.knobs,
-      signature: signature(blame),
-      what: blame.what,
-      words: (shrunk?.run ?? run).schedule.length,
+      signature: signature(raw.blame),
+      what: raw.blame.what,
+      words: (shrunk?.run ?? raw.run).schedule.length,
       ...(path === undefined ? {} : { path: asTyped(path), replay: replayCommand(path, named.from) }),
     });
   };
@@ -242,7 +220,7 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
         if (record.kind === 'batch') handedIn += record.done.runs;
         screen.note(record);
       },
-      known: async (setting, group) => (await knownAt(setting)).has(group),
+      known: async (setting, raw) => standingOf(raw, await rememberedAt(setting)).known !== undefined,
       found,
       warn: (line) => terminal.warn(oneLine(line)),
     },
@@ -275,16 +253,14 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
   const lasted = `${grouped(screen.batches)} batches in ${took(screen.elapsed)}`;
   if (summary.canary === 0) {
     screen.over('the planted bug was missed: this campaign would find nothing, and its result is worthless');
-    return WORTHLESS;
+    return endOf(summary);
   }
   if (interrupts.happened) {
     screen.over(`stopped by hand after ${lasted}; go on with: ${again}`);
     return INTERRUPTED;
   }
   screen.over(`${reasonOf(options.until, engine)}, after ${lasted}; go on with: ${again} --until …`);
-  return summary.broken.length > 0 || summary.findings.some(({ news }) => news === 'new' || news === 'resolved')
-    ? 1
-    : 0;
+  return endOf(summary);
 }
 
 /** Why a campaign is over. */

@@ -11,15 +11,13 @@ import { campaignReport } from '../../reports/campaign.ts';
 import { differences, findingsIn, journalIn, keep, planIn, settle } from '../campaign/directory.ts';
 import { type Record as Line, lineOf, nameOf, readJournal } from '../campaign/journal.ts';
 import { type Plan, corpusFor, identityOfPlan, settingOf } from '../campaign/plan.ts';
-import { hashOfRaw, rawFindings, remembered, summaryOf } from '../campaign/summary.ts';
+import { endOf, hashOfRaw, rawFindings, remembered, standingOf, summaryOf } from '../campaign/summary.ts';
 import { Records } from '../campaign/records.ts';
 import { bootSetting, chooseProperties } from '../designs.ts';
 import { asTyped } from '../files.ts';
 import { readCorpus } from '../known.ts';
-import { convictedEntry } from '../record.ts';
 import { refusal } from '../refusal.ts';
 import type { Terminal } from '../terminal.ts';
-import { WORTHLESS } from './campaign.ts';
 
 export function addMerge(program: Command, terminal: Terminal, finish: (status: number) => void): void {
   program
@@ -77,20 +75,11 @@ async function merging(
   for (const [number, raws] of rawFindings(plan, records)) {
     const setting = settingOf(plan, number);
     const booted = await bootSetting(setting);
-    const known = new Set(remembered(booted, corpus.at(setting), properties).map(({ group }) => group));
-    for (const raw of raws.values()) {
-      if (known.has(raw.group)) continue;
-      const { strategy, seed, runs, steps, blame, run } = raw;
-      const shrunk = records.shrunk.get(hashOfRaw(raw));
-      const shortest = shrunk?.shortest ?? 'not proved: not shrunk yet';
-      const found = { by: 'fuzz' as const, strategy, seed, runs, steps, shortest };
-      keep(out, convictedEntry(booted, shrunk?.run ?? run, blame, found), hashOfRaw(raw));
-    }
+    const there = remembered(booted, corpus.at(setting), properties);
+    for (const raw of raws.values())
+      if (!standingOf(raw, there).known) keep(out, booted, raw, records.shrunk.get(hashOfRaw(raw)));
   }
   const summary = await summaryOf(plan, records, { corpus, properties });
   terminal.say(options.json ? JSON.stringify(summary) : campaignReport(summary, terminal.look));
-  if (summary.canary === 0) return WORTHLESS;
-  return summary.broken.length > 0 || summary.findings.some(({ news }) => news === 'new' || news === 'resolved')
-    ? 1
-    : 0;
+  return endOf(summary);
 }

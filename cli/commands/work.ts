@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander';
 import { portfolio } from '../../properties/search/strategies/index.ts';
 import { grouped } from '../../reports/row.ts';
 import { inPool, playCanary } from '../campaign/player.ts';
+import { WORTHLESS } from '../campaign/summary.ts';
 import { hearInterrupts } from '../interrupt.ts';
 import { duration, patienceOption, queueOption, workersOption } from '../options.ts';
 import { defaultWorkers, openPool } from '../pool.ts';
@@ -13,7 +14,6 @@ import { Progress, took } from '../progress.ts';
 import { INTERRUPTED } from '../refusal.ts';
 import { countOf } from '../tasks/task.ts';
 import type { Terminal } from '../terminal.ts';
-import { WORTHLESS } from './campaign.ts';
 
 const LOST_AFTER = 30_000;
 
