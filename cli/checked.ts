@@ -1,4 +1,5 @@
 /** One setting of a design, checked: what was asked of the workers, what they answered, and whether it is as it should be. */
+import { caseAt } from '../model/case.ts';
 import { type Booted, type Expectation, expected, showKnobs } from '../model/design.ts';
 import { type Property, signature } from '../properties/property.ts';
 import type { Audit } from '../properties/search/audit.ts';
@@ -12,7 +13,6 @@ import { lineOf, storyOf } from './retell.ts';
 import type { RunFormats } from './run-formats.ts';
 import type { SpinDone } from './tasks/spin.ts';
 import type { SweepDone } from './tasks/sweep.ts';
-import { caseAt } from './tasks/task.ts';
 import type { Terminal } from './terminal.ts';
 
 /** All that came of one setting. */
@@ -111,7 +111,7 @@ export function resultFor(
     found: swept.findings.map((finding) => ({
       telling: tell(
         booted,
-        caseAt(setting, booted.workload, finding),
+        caseAt(booted, booted.workload, finding),
         properties,
         finding.blame,
         patient,
@@ -156,7 +156,7 @@ export function textOf(
     );
   if (tells)
     for (const finding of swept.findings) {
-      const run = caseAt(setting, booted.workload, finding);
+      const run = caseAt(booted, booted.workload, finding);
       lines.push('', storyOf(booted, run, properties, finding.blame, look, patient), '');
     }
   return [...lines, ...saved.map((path) => paint('dim', `  saved ${path}`))].join('\n');

@@ -5,6 +5,7 @@
  * A search that did not end is neither verdict: it is an error, also behind `.not`.
  */
 import { expect } from 'vitest';
+import { caseAt } from '../model/case.ts';
 import {
   type Booted,
   type Design,
@@ -21,7 +22,6 @@ import type { Finding } from '../properties/search/observer.ts';
 import { DEFAULT_MAX_STATES, type Sweep, sweep } from '../properties/search/sweep.ts';
 import { PLAIN } from '../reports/reporter.ts';
 import { storyOf } from './retell.ts';
-import { caseAt } from './tasks/task.ts';
 
 /** Which settings of the design, and how far to search. */
 export interface SearchedAt {
@@ -80,7 +80,7 @@ function search(
 
 const nameOf = ({ booted: { design, knobs } }: Searched): string => `${design.name} ${showKnobs(knobs)}`.trim();
 const told = ({ booted }: Searched, finding: Finding): string => {
-  const run = caseAt({ design: booted.design.name, knobs: booted.knobs }, booted.workload, finding);
+  const run = caseAt(booted, booted.workload, finding);
   return storyOf(booted, run, properties, finding.blame, PLAIN);
 };
 function mustBeComplete(searched: Searched): void {

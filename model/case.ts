@@ -2,7 +2,7 @@
  * A case: all it takes to see something again. Plain data with stable names, never indexes or seeds, so that it still
  * means something when a line of it is deleted, and when the design around it changes.
  */
-import type { Knobs, Workload } from './design.ts';
+import type { Booted, Knobs, Workload } from './design.ts';
 import type { Action, Fact, KernelState, Machine, Nature, Open } from './machine.ts';
 import { open, reduce } from './machine.ts';
 import { canonical } from './schema.ts';
@@ -16,6 +16,13 @@ export interface Case {
   /** Words that lead back to the state after `schedule`, for a circle that can go on for ever. */
   readonly loop?: readonly string[];
 }
+
+/** What happened at a booted setting, as a case. */
+export const caseAt = (
+  { design: { name }, knobs }: Pick<Booted, 'design' | 'knobs'>,
+  workload: Workload,
+  { schedule, loop }: Pick<Case, 'schedule' | 'loop'>,
+): Case => ({ design: name, knobs, workload, schedule, ...(loop ? { loop } : {}) });
 
 /** Equal states are equal texts; the facts of the step that led to a state are no part of it. */
 export const identity = (kernel: KernelState): string => canonical({ ...kernel, facts: [] });

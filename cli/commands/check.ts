@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Argument, type Command, Option } from 'commander';
 import { ensureWritable, saveEntry } from '../../corpus/store.ts';
+import { caseAt } from '../../model/case.ts';
 import { expected, showKnobs } from '../../model/design.ts';
 import { type Property, signature } from '../../properties/property.ts';
 import { MOST_DRAWN, stateSpace } from '../../properties/search/state-space.ts';
@@ -45,7 +46,6 @@ import { type SearchOptions, addSearchOptions, refuseCombinations } from '../sea
 import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
-import { caseAt } from '../tasks/task.ts';
 import { type Terminal, print } from '../terminal.ts';
 
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
@@ -316,7 +316,7 @@ async function listedFor(
       setting,
       properties: properties.map(({ name }) => name),
       counters: pool.counters,
-      run: shrunk?.run ?? caseAt(setting, booted.workload, finding),
+      run: shrunk?.run ?? caseAt(booted, booted.workload, finding),
       want: { property, kind },
       patient: options.timers === 'patient',
       path,
@@ -417,7 +417,7 @@ async function save(setting: Setting, swept: SweepDone, { pool, properties, out 
       setting,
       properties: properties.map(({ name }) => name),
       counters: pool.counters,
-      run: caseAt(setting, booted.workload, finding),
+      run: caseAt(booted, booted.workload, finding),
       want: { property: blame.property, kind: blame.kind },
       budget: SHRINK_STEPS,
       maxStates: PROOF_STATES,

@@ -26,7 +26,7 @@ export async function scheduling({
   const judged = judgedSchedules(booted, props, { patient, maxSteps, progress: counting(counters) });
   return {
     ...judged,
-    findings: confirmedBy(booted, setting, judged.findings, props, patient),
+    findings: confirmedBy(booted, judged.findings, props, patient),
     witnesses: [...judged.witnesses].sort(),
   };
 }

@@ -99,7 +99,7 @@ export async function sweeping(task: SweepTask): Promise<SweepDone> {
   if (checkpoint !== undefined && swept.expanded === swept.states) rmSync(checkpoint, { force: true });
   return {
     ...swept,
-    findings: confirmedBy(booted, setting, swept.findings, props, patient),
+    findings: confirmedBy(booted, swept.findings, props, patient),
     witnesses: [...swept.witnesses].sort(),
     warnings,
   };

@@ -1,5 +1,5 @@
 /** What all tasks have in common: who is asked about, and the counters that whoever waits for them can read. */
-import type { Case } from '../../model/case.ts';
+import { caseAt } from '../../model/case.ts';
 import type { Booted } from '../../model/design.ts';
 import { judge } from '../../properties/judge.ts';
 import { type Property, signature } from '../../properties/property.ts';
@@ -39,26 +39,18 @@ export interface Common {
   readonly counters: Counters;
 }
 
-/** What a search found at a setting, as a case. */
-export const caseAt = (
-  { design, knobs }: Pick<Setting, 'design' | 'knobs'>,
-  workload: Case['workload'],
-  { schedule, loop }: Pick<Finding, 'schedule' | 'loop'>,
-): Case => ({ design, knobs, workload, schedule, ...(loop ? { loop } : {}) });
-
 /** A counterexample, and whether the plain reducer says the same of it. */
 export type Confirmed = Finding & { readonly confirmed: boolean };
 /** Each counterexample with the word of the plain reducer. */
 export const confirmedBy = (
   booted: Booted,
-  setting: Setting,
   findings: readonly Finding[],
   props: readonly Property[],
   patient: boolean,
 ): readonly Confirmed[] =>
   findings.map((finding) => ({
     ...finding,
-    confirmed: judge(booted, caseAt(setting, booted.workload, finding), props, patient).verdicts.some(
+    confirmed: judge(booted, caseAt(booted, booted.workload, finding), props, patient).verdicts.some(
       ({ blame }) => signature(blame) === signature(finding.blame),
     ),
   }));

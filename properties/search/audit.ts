@@ -11,7 +11,7 @@
  *
  * Counterexamples may differ from search to search; their number, their signatures and, breadth first, their lengths may not.
  */
-import { REBOOT } from '../../model/case.ts';
+import { REBOOT, caseAt } from '../../model/case.ts';
 import type { Booted } from '../../model/design.ts';
 import { judge } from '../judge.ts';
 import { type Property, signature } from '../property.ts';
@@ -68,11 +68,10 @@ export function audit(booted: Booted, props: readonly Property[], verdict: Sweep
   if (verdict.states <= mostPlain && patient)
     repeat('on plain objects', straight, () => plainSweep(booted, props, workload, 100 * mostPlain));
   compared.push('by the plain reducer');
-  for (const { blame, schedule, loop } of verdict.findings) {
-    const run = { design: booted.design.name, knobs: booted.knobs, workload, schedule, ...(loop ? { loop } : {}) };
-    const { verdicts } = judge(booted, run, props, patient);
-    if (!verdicts.some((each) => signature(each.blame) === signature(blame)))
-      differences.push(`by the plain reducer: its counterexample does not show ${signature(blame)}`);
+  for (const finding of verdict.findings) {
+    const { verdicts } = judge(booted, caseAt(booted, workload, finding), props, patient);
+    if (!verdicts.some(({ blame }) => signature(blame) === signature(finding.blame)))
+      differences.push(`by the plain reducer: its counterexample does not show ${signature(finding.blame)}`);
   }
   return { compared, differences };
 }
