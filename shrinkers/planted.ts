@@ -5,8 +5,18 @@
  * late. Where a machine comes to rest early it is booted again, as a fuzzer does that looks for one bug all night, and
  * all that it did is the case. Seeds are tried in order until the first occasion of the verdict comes late enough.
  */
-import { type Case, REBOOT, word } from '../model/case.ts';
-import { type Booted, type Design, type Workload, boot, expected, settings, start } from '../model/design.ts';
+import { type Case, REBOOT, caseAt, word } from '../model/case.ts';
+import {
+  type Booted,
+  type CallSpec,
+  type Design,
+  type Workload,
+  boot,
+  expected,
+  mayCall,
+  settings,
+  start,
+} from '../model/design.ts';
 import { designs } from '../model/designs/index.ts';
 import { properties } from '../properties/index.ts';
 import { type Blame, type Evidence, type Property, signature } from '../properties/property.ts';
@@ -87,15 +97,18 @@ function plantedIn(booted: Booted, manner: Manner, seeds: number): Planted[] {
 const isLong = (run: Case): boolean => wordsOf(run).length >= FEWEST_WORDS && wordsOf(run).length <= MOST_WORDS;
 
 function manyCalls(booted: Booted, random: Random): Workload {
-  const calls = Object.entries(booted.calls);
-  const any = (): string => {
+  const any = (calls: readonly (readonly [string, CallSpec])[]): string => {
     const [name, { params }] = calls[random.below(calls.length)] as (typeof calls)[number];
     return `${name}(${Object.values(params)
       .map((values) => values[random.below(values.length)])
       .join(', ')})`;
   };
-  const users = calls.length > 0 ? Object.keys(booted.machine.boot.users) : [];
-  return Object.fromEntries(users.map((user) => [user, Array.from({ length: CALLS }, any)]));
+  return Object.fromEntries(
+    Object.keys(booted.machine.boot.users).flatMap((user) => {
+      const own = Object.entries(booted.calls).filter(([call]) => mayCall(booted, user, call));
+      return own.length === 0 ? [] : [[user, Array.from({ length: CALLS }, () => any(own))]];
+    }),
+  );
 }
 
 /** What one session brings: every verdict, with all words until its first occasion. */
@@ -112,8 +125,7 @@ function session(
   const words: string[] = [];
   const meet = (want: Blame, schedule: readonly string[], loop?: readonly string[]): void => {
     if (met.has(signature(want))) return;
-    const { design, knobs } = booted;
-    const run = { design: design.name, knobs, workload, schedule: [...words, ...schedule], ...(loop ? { loop } : {}) };
+    const run = caseAt(booted, workload, { schedule: [...words, ...schedule], ...(loop ? { loop } : {}) });
     met.set(signature(want), { booted, run, want });
   };
   do {
