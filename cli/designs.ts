@@ -14,10 +14,11 @@ import { type Booted, type Design, type Knobs, boot, settings, showKnobs } from 
 import { designs } from '../model/designs/index.ts';
 import { properties } from '../properties/index.ts';
 import type { Property } from '../properties/property.ts';
-import { strategies } from '../properties/search/strategies/index.ts';
+import { strategiesNamed } from '../properties/search/strategies/index.ts';
+import type { Strategy } from '../properties/search/strategies/strategy.ts';
 import { onOneMachine, parseMeeting } from './meeting.ts';
 import { planted } from './campaign/canary.ts';
-import { oneLine, refusal } from './refusal.ts';
+import { heeding, oneLine, refusal } from './refusal.ts';
 
 /** A design, and the absolute path of the file it was loaded from when it is a user's own. */
 export interface Chosen {
@@ -212,13 +213,9 @@ export function chooseProperties(names: readonly string[]): readonly Property[] 
       });
 }
 
-/** The strategies of these names, or nothing for all. */
-export function chooseStrategies(names: readonly string[]): readonly string[] | undefined {
-  for (const name of names)
-    if (!strategies.some((each) => each.name === name))
-      throw refusal(`unknown strategy "${oneLine(name)}"; there are: ${list(strategies.map((each) => each.name))}`);
-  return names.length === 0 ? undefined : names;
-}
+/** Those of the strategies there are that are named, or all of them, by name. */
+export const chooseStrategies = (there: readonly Strategy[], names: readonly string[] | undefined): readonly string[] =>
+  heeding(() => strategiesNamed(there, names)).map(({ name }) => name);
 
 /** `order=same` and the like, as knobs. */
 export function parseKnobs(given: readonly string[]): Knobs {

@@ -141,7 +141,7 @@ describe('a campaign', () => {
     );
     await refused(/it must be stale, a time like/, 'campaign', '-u', 'later');
     await refused(/like 1\/4 to 4\/4/, 'campaign', '--shard', '5/4');
-    await refused(/unknown strategy "nope"; a campaign has: random, uniform, pct/, 'campaign', '--strategy', 'nope');
+    await refused(/unknown strategy "nope"; there are: random, uniform, pct/, 'campaign', '--strategy', 'nope');
     await refused(/there is no campaign in it/, 'merge', at('nothing'), '-o', at('x'));
     appendFileSync(join(at('c'), 'lock'), `elsewhere 1`);
     await refused(/is in use by process 1 on elsewhere/, 'campaign', '-o', at('c'));

@@ -17,7 +17,14 @@ import { type Plan, programsHash, corpusFor, settingOf } from '../campaign/plan.
 import { inPool, playCanary, playerOf } from '../campaign/player.ts';
 import { Screen } from '../campaign/screen.ts';
 import { type Raw, type Remembered, endOf, remembered, standingOf, summaryOf } from '../campaign/summary.ts';
-import { bootSetting, chooseDesigns, chooseProperties, chooseSettings, parseKnobs } from '../designs.ts';
+import {
+  bootSetting,
+  chooseDesigns,
+  chooseProperties,
+  chooseSettings,
+  chooseStrategies,
+  parseKnobs,
+} from '../designs.ts';
 import { asTyped, quoted } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
 import { readCorpus } from '../known.ts';
@@ -119,19 +126,13 @@ function shard(text: string): Shard {
 async function planOf(options: Options): Promise<Plan> {
   const chosen = await chooseDesigns(options.design ?? []);
   const settings = chooseSettings(chosen, parseKnobs(options.knobs ?? []));
-  const strategies = options.strategy ?? portfolio.map(({ name }) => name);
-  for (const name of strategies)
-    if (!portfolio.some((each) => each.name === name))
-      throw refusal(
-        `unknown strategy "${oneLine(name)}"; a campaign has: ${portfolio.map((each) => each.name).join(', ')}`,
-      );
   return {
     format: 1,
     seed: options.seed ?? SEED,
     runs: options.batch ?? RUNS,
     lanes: options.lanes ?? Math.ceil(Math.max(CHAINS, options.shard.of) / settings.length),
     properties: chooseProperties(options.property ?? []).map(({ name }) => name),
-    strategies: [...strategies],
+    strategies: [...chooseStrategies(portfolio, options.strategy)],
     settings: await Promise.all(
       settings.map(async (setting) => ({
         design: setting.design,

@@ -14,6 +14,7 @@ import { type Booted, showKnobs } from '../../model/design.ts';
 import { canonical } from '../../model/schema.ts';
 import { type Blame, type Property, signature } from '../../properties/property.ts';
 import type { FuzzFinding } from '../../properties/search/fuzz.ts';
+import { strategies } from '../../properties/search/strategies/index.ts';
 import {
   type Setting,
   bootSetting,
@@ -129,7 +130,7 @@ async function fuzzing(options: Options, whole: Terminal): Promise<number> {
     throw refusal('--all is every design there is, and --design some of them; choose one');
   const chosen = await chooseDesigns(options.design ?? []);
   const properties = chooseProperties(options.property ?? []);
-  const strategies = chooseStrategies(options.strategy ?? []);
+  const chosenStrategies = chooseStrategies(strategies, options.strategy);
   if (options.pairs && options.knobs) throw refusal('--pairs takes designs as tame as they get, so no --knobs');
   const settings = options.pairs ? pairsOf(chosen) : chooseSettings(chosen, parseKnobs(options.knobs ?? []));
   if (settings.length === 0) throw refusal('there is no pair: --pairs wants two designs with a clean setting each');
@@ -139,7 +140,7 @@ async function fuzzing(options: Options, whole: Terminal): Promise<number> {
   const corpus = readCorpus(out, terminal);
 
   const pool = openPool(options.workers);
-  const session = new Session(options, pool, corpus, properties, strategies, out, terminal, settings, formats);
+  const session = new Session(options, pool, corpus, properties, chosenStrategies, out, terminal, settings, formats);
   const interrupts = hearInterrupts(() => {
     pool.stop();
     terminal.warn('stopping; what was found is kept');
@@ -173,7 +174,7 @@ class Session {
   private readonly pool: Pool;
   private readonly corpus: Corpus;
   private readonly properties: readonly Property[];
-  private readonly strategies: readonly string[] | undefined;
+  private readonly strategies: readonly string[];
   private readonly out: string;
   private readonly terminal: Terminal;
   private readonly formats: RunFormats;
@@ -183,7 +184,7 @@ class Session {
     pool: Pool,
     corpus: Corpus,
     properties: readonly Property[],
-    strategies: readonly string[] | undefined,
+    strategies: readonly string[],
     out: string,
     terminal: Terminal,
     settings: readonly Setting[],
@@ -233,7 +234,7 @@ class Session {
       seed: seedOf(seed, round, setting),
       runs,
       steps,
-      ...(this.strategies ? { strategies: this.strategies } : {}),
+      strategies: this.strategies,
     });
     searched.runs += done.runs;
     searched.steps += done.steps;

@@ -8,7 +8,7 @@ export interface FuzzTask extends Common {
   readonly seed: number;
   readonly runs: number;
   readonly steps: number;
-  readonly strategies?: readonly string[];
+  readonly strategies: readonly string[];
 }
 
 export interface FuzzDone {
@@ -38,7 +38,7 @@ export async function fuzzing({
     seed,
     runs: mostRuns,
     steps: mostSteps,
-    ...(strategies ? { strategies } : {}),
+    strategies,
     properties: chooseProperties(properties),
     enough: () => countOf(counters, 'stop') > 0,
     progress: count,

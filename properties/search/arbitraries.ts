@@ -31,6 +31,18 @@ export function workloads(booted: Booted): fc.Arbitrary<Workload> {
   return fc.record(Object.fromEntries(users.map((user) => [user, callsOf(user)])), { noNullPrototype: true });
 }
 
+/** Draw so many runs of this seed and play each. @throws what playing one throws */
+export function playAll<Drawn>(
+  arbitrary: fc.Arbitrary<Drawn>,
+  seed: number,
+  numRuns: number,
+  play: (run: Drawn) => void,
+): void {
+  const details = fc.check(fc.property(arbitrary, play), { seed, numRuns, endOnFailure: true });
+  if (details.failed)
+    throw details.errorInstance instanceof Error ? details.errorInstance : new Error(String(details.errorInstance));
+}
+
 /** A run of a campaign: what a fuzz draws, and what a run does without if it belongs to a swarm. */
 export interface CampaignRun extends Run {
   /** A workload of some of the calls only. */

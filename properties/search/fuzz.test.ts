@@ -4,8 +4,8 @@ import { designs } from '../../model/designs/index.ts';
 import { properties } from '../index.ts';
 import { judge } from '../judge.ts';
 import { signature } from '../property.ts';
-import { fuzz, strategiesNamed } from './fuzz.ts';
-import { strategies } from './strategies/index.ts';
+import { fuzz } from './fuzz.ts';
+import { strategies, strategiesNamed } from './strategies/index.ts';
 
 const named = (name: string): Design => designs.find((each) => each.name === name) as Design;
 const LITTLE = { seed: 42, runs: 500, steps: 20_000, properties };
@@ -60,7 +60,7 @@ describe('a fuzz', () => {
     expect(fuzz(booted, walks).steps).toBeGreaterThan(short.steps);
   });
   test('refuses an unknown strategy and lists those there are', () => {
-    expect(() => strategiesNamed(['clever'])).toThrow(
+    expect(() => strategiesNamed(strategies, ['clever'])).toThrow(
       'unknown strategy "clever"; there are: random, pct, breadth-first',
     );
   });

@@ -5,15 +5,15 @@
  * Batches keep fast-check's bias alive, which decays within one long call; they are also the unit of stopping.
  */
 import fc from 'fast-check';
-import type { Case } from '../../model/case.ts';
+import { type Case, caseAt } from '../../model/case.ts';
 import type { Booted, Workload } from '../../model/design.ts';
 import { type Blame, type Property, signature } from '../property.ts';
-import { type Run, runs } from './arbitraries.ts';
-import { Hunt } from './hunt.ts';
+import { type Run, playAll, runs } from './arbitraries.ts';
+import { Hunt, RUN_STEPS } from './hunt.ts';
 import { Learned } from './learned.ts';
 import { Random } from './random.ts';
-import { strategies } from './strategies/index.ts';
-import type { Strategy, WalkStrategy } from './strategies/strategy.ts';
+import { strategies, strategiesNamed } from './strategies/index.ts';
+import type { WalkStrategy } from './strategies/strategy.ts';
 import { sweep } from './sweep.ts';
 import { kernelSystem } from './system.ts';
 
@@ -43,21 +43,9 @@ export interface Fuzzed {
 }
 
 const BATCH = 250;
-/** Steps of one run before it is left to calm down; drawn a run, because short and long runs find different bugs. */
-const RUN_STEPS = [20, 60, 200];
-
-/** @throws when a strategy is unknown, listing those there are */
-export function strategiesNamed(names: readonly string[]): Strategy[] {
-  return names.map((name) => {
-    const found = strategies.find((each) => each.name === name);
-    if (!found)
-      throw new Error(`unknown strategy "${name}"; there are: ${strategies.map((each) => each.name).join(', ')}`);
-    return found;
-  });
-}
 
 export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
-  const chosen = options.strategies ? strategiesNamed(options.strategies) : strategies;
+  const chosen = strategiesNamed(strategies, options.strategies);
   const walks = chosen.filter((each): each is WalkStrategy => each.kind === 'walk');
   const learned = new Learned(kernelSystem(booted.machine));
   const hunt = new Hunt(booted, learned, options.properties);
@@ -75,14 +63,9 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
     : runs(booted);
   for (let batch = 0; walks.length > 0 && hunt.runs < options.runs && hunt.steps < options.steps; batch += 1) {
     const numRuns = Math.min(BATCH, options.runs - hunt.runs);
-    const details = fc.check(
-      fc.property(arbitrary, (run) => {
-        if (hunt.steps < options.steps) one(run);
-      }),
-      { seed: (options.seed + Math.imul(batch, 0x9e3779b1)) | 0, numRuns, endOnFailure: true },
-    );
-    if (details.failed)
-      throw details.errorInstance instanceof Error ? details.errorInstance : new Error(String(details.errorInstance));
+    playAll(arbitrary, (options.seed + Math.imul(batch, 0x9e3779b1)) | 0, numRuns, (run) => {
+      if (hunt.steps < options.steps) one(run);
+    });
     options.progress?.(hunt.runs, hunt.steps);
     if (options.enough?.()) break;
   }
@@ -100,20 +83,12 @@ export function fuzz(booted: Booted, options: FuzzOptions): Fuzzed {
     });
     steps += swept.transitions;
     for (const witness of swept.witnesses) witnesses.add(witness);
-    for (const { blame, schedule, loop } of swept.findings) {
+    for (const finding of swept.findings) {
+      const { blame } = finding;
       if (findings.has(signature(blame))) continue;
-      const run: Case = {
-        design: booted.design.name,
-        knobs: booted.knobs,
-        workload: options.workload ?? booted.workload,
-        schedule,
-        ...(loop ? { loop } : {}),
-      };
-      findings.set(signature(blame), {
-        blame,
-        run,
-        found: { strategy: strategy.name, seed: options.seed, runs: done, steps },
-      });
+      const run = caseAt(booted, options.workload ?? booted.workload, finding);
+      const found = { strategy: strategy.name, seed: options.seed, runs: done, steps };
+      findings.set(signature(blame), { blame, run, found });
     }
     options.progress?.(done, steps);
   }

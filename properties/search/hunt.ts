@@ -4,7 +4,7 @@
  * The first occasion of every finding is kept as a case. Evidence of properties that remember is kept over all runs of
  * the same workload, as lockdep keeps it over uptime; the schedules it came from are then played one after another.
  */
-import type { Case } from '../../model/case.ts';
+import { type Case, caseAt } from '../../model/case.ts';
 import { type Booted, type Workload, start } from '../../model/design.ts';
 import { type Blame, type Evidence, type Property, signature } from '../property.ts';
 import type { Learned } from './learned.ts';
@@ -12,6 +12,8 @@ import { joined } from './observer.ts';
 import type { Picker } from './strategies/strategy.ts';
 import { type Report, type Watcher, Walker } from './walk.ts';
 
+/** Steps of one run before it is left to calm down; drawn a run, because short and long runs find different bugs. */
+export const RUN_STEPS = [20, 60, 200] as const;
 /** Packed workloads that are kept. */
 const MOST_STARTS = 10_000;
 
@@ -92,13 +94,7 @@ export class Hunt {
       const key = this.keyOf(blame);
       if (this.found.has(key)) return;
       const { workload, strategy } = this.now as HuntedRun;
-      const run: Case = {
-        design: this.booted.design.name,
-        knobs: this.booted.knobs,
-        workload,
-        schedule: schedule(),
-        ...(loop ? { loop } : {}),
-      };
+      const run = caseAt(this.booted, workload, { schedule: schedule(), ...(loop ? { loop } : {}) });
       this.found.set(key, { blame, run, strategy, runs: this.runs + 1, steps: this.walker.steps });
     },
     evidence: (property, pieces, schedule) => {

@@ -159,8 +159,8 @@ export class StateStore implements States {
 }
 
 /** The same numbers with room for as many again. */
-export function enlarged(array: Int32Array): Int32Array {
-  const larger = new Int32Array(array.length * 2);
-  larger.set(array);
+export function enlarged<Numbers extends Int32Array | Uint8Array>(numbers: Numbers): Numbers {
+  const larger = new (numbers.constructor as new (length: number) => Numbers)(numbers.length * 2);
+  larger.set(numbers);
   return larger;
 }

@@ -5,24 +5,21 @@
  * Runs are drawn by fast-check, a batch a call, so that its bias does not decay. Which strategy makes a run is drawn in
  * proportion to what each has found lately, with a share for everybody: a strategy that found nothing may yet.
  */
-import fc from 'fast-check';
 import { word } from '../../../model/case.ts';
 import type { Booted } from '../../../model/design.ts';
 import { groupOf } from '../../circle-of-debts.ts';
 import type { Property } from '../../property.ts';
-import { type CampaignRun, campaignRuns } from '../arbitraries.ts';
-import { type Found, Hunt } from '../hunt.ts';
+import { type CampaignRun, campaignRuns, playAll } from '../arbitraries.ts';
+import { type Found, Hunt, RUN_STEPS } from '../hunt.ts';
 import type { Learned, Turn, Way } from '../learned.ts';
 import { Random } from '../random.ts';
 import { mutated } from '../strategies/guided.ts';
-import { portfolio } from '../strategies/index.ts';
-import type { Lore, Order } from '../strategies/lore.ts';
+import { portfolio, strategiesNamed } from '../strategies/index.ts';
+import { type Lore, type Order, ordersOf } from '../strategies/lore.ts';
 import type { WalkStrategy } from '../strategies/strategy.ts';
 import type { ChainState, Interesting } from './chain.ts';
 import { Features, placeOf } from './features.ts';
 
-/** Steps of one run before it is left to calm down: short and long runs find different bugs. */
-const RUN_STEPS = [20, 60, 200] as const;
 /** How rough the weather of a run is; the guarantee of PCT is about runs in calm weather. */
 const WEATHERS = [0, 0.1, 0.5, 0.9] as const;
 /** What every strategy gets of the runs, together, whatever it has found. */
@@ -76,7 +73,7 @@ export function playBatch(booted: Booted, learned: Learned, options: BatchOption
   const features = new Features(learned, state.seen);
   const names = new Names(features);
   const hunt = new Hunt(booted, learned, properties, groupOf, names);
-  const mix = new Mix(chosenOf(options.strategies), state);
+  const mix = new Mix(strategiesNamed(portfolio, options.strategies), state);
   const paces = new Paces(learned.threads.length);
   const cases: Interesting[] = [];
   const pool: Interesting[] = [...state.pool];
@@ -127,17 +124,10 @@ export function playBatch(booted: Booted, learned: Learned, options: BatchOption
     }
     if (hunt.found.size > groups)
       for (const { blame } of [...hunt.found.values()].slice(groups))
-        if (blame.property === 'lock-order')
-          circles.push(blame.links.map(({ who, wait }) => ({ held: who, taken: wait.object })));
+        if (blame.property === 'lock-order') circles.push(ordersOf(blame));
     if (hunt.runs % PROGRESS_EVERY === 0) options.progress?.(hunt.runs, hunt.steps);
   };
-  const details = fc.check(fc.property(campaignRuns(booted), one), {
-    seed: options.seed,
-    numRuns: options.runs,
-    endOnFailure: true,
-  });
-  if (details.failed)
-    throw details.errorInstance instanceof Error ? details.errorInstance : new Error(String(details.errorInstance));
+  playAll(campaignRuns(booted), options.seed, options.runs, one);
 
   const known = new Set(state.groups);
   return {
@@ -161,18 +151,6 @@ export function playBatch(booted: Booted, learned: Learned, options: BatchOption
   };
 }
 const PROGRESS_EVERY = 25;
-
-/** @throws when a strategy is unknown, listing those there are */
-export function chosenOf(names: readonly string[] | undefined): readonly WalkStrategy[] {
-  return (
-    names?.map((name) => {
-      const found = portfolio.find((each) => each.name === name);
-      if (!found)
-        throw new Error(`unknown strategy "${name}"; there are: ${portfolio.map((each) => each.name).join(', ')}`);
-      return found;
-    }) ?? portfolio
-  );
-}
 
 /** Which strategy makes the next run, and what each has brought. */
 class Mix {

@@ -3,7 +3,7 @@
  * of them is folded from their records alone, so a chain can be taken up anywhere at any time.
  */
 import type { Workload } from '../../../model/design.ts';
-import type { Order } from '../strategies/lore.ts';
+import { type Order, ordersOf } from '../strategies/lore.ts';
 import type { BatchDone } from './batch.ts';
 import { MOST_TIMES } from './features.ts';
 
@@ -64,10 +64,7 @@ export class Chain implements ChainState {
     this.pool = [...this.pool, ...done.cases].slice(-MOST_CASES);
     for (const { group, blame } of done.found) {
       this.groups.add(group);
-      if (blame.property === 'lock-order')
-        this.circles = [...this.circles, blame.links.map(({ who, wait }) => ({ held: who, taken: wait.object }))].slice(
-          -MOST_CIRCLES,
-        );
+      if (blame.property === 'lock-order') this.circles = [...this.circles, ordersOf(blame)].slice(-MOST_CIRCLES);
     }
     for (const name of done.witnesses) this.witnesses.add(name);
     for (const name of done.taken) this.taken.add(name);

@@ -7,6 +7,7 @@
  */
 import { canonical } from '../../../model/schema.ts';
 import type { Learned, Turn, Way } from '../learned.ts';
+import { enlarged } from '../store.ts';
 import type { Watcher } from '../walk.ts';
 
 export const KINDS = [
@@ -232,12 +233,14 @@ export class Features implements Watcher {
     const kinds: string[] = [];
     for (const fact of way.facts) {
       kinds.push(fact.kind);
-      if (fact.kind === 'acquires') this.classes.set(fact.object, fact.class);
-      if (fact.kind === 'acquires')
+      if (fact.kind === 'acquires') {
+        this.classes.set(fact.object, fact.class);
         for (const held of fact.over) ids.push(feature(ORDER, hashText(`${held.class} > ${fact.class}`)));
-      if (fact.kind === 'waitsForFence') this.classes.set(fact.fence, FENCE);
-      if (fact.kind === 'waitsForFence')
+      }
+      if (fact.kind === 'waitsForFence') {
+        this.classes.set(fact.fence, FENCE);
         for (const held of fact.over) ids.push(feature(ORDER, hashText(`${held.class} > fence ${fact.fence}`)));
+      }
     }
     const objects = new Set<number>();
     for (const slot of way.slots) if ((this.objectOf[slot] as number) >= 0) objects.add(this.objectOf[slot] as number);
@@ -252,10 +255,4 @@ export class Features implements Watcher {
   private placesOf(ids: readonly number[]): Int32Array {
     return Int32Array.from(ids, (id) => this.placeOf(id));
   }
-}
-
-function enlarged<T extends Int32Array | Uint8Array>(numbers: T): T {
-  const larger = new (numbers.constructor as new (length: number) => T)(numbers.length * 2);
-  larger.set(numbers);
-  return larger;
 }

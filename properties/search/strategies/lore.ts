@@ -2,6 +2,7 @@
  * What a strategy may know of a run before it begins, and of the runs before it. Nobody has to use it; a strategy that
  * uses none of it is free of memory.
  */
+import type { Blame } from '../../property.ts';
 import type { Learned } from '../learned.ts';
 
 /** What is switched off for one run: threads that need not begin, and about half of the ways that are not the tamest. */
@@ -15,6 +16,10 @@ export interface Order {
   readonly held: string;
   readonly taken: string;
 }
+/** The circle that a finding in the order of locks predicts. */
+export const ordersOf = ({ links }: Blame): readonly Order[] =>
+  links.map(({ who, wait }) => ({ held: who, taken: wait.object }));
+
 export interface Lore {
   readonly learned: Learned;
   /** How often an instruction goes another than its tamest way: 0 in calm weather. */
