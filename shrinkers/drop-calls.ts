@@ -5,7 +5,7 @@
  */
 import type { Case } from '../model/case.ts';
 import type { Bench, Pass } from './pass.ts';
-import { keepWords, threadOf } from './words.ts';
+import { keepCalls, keepWords, threadOf } from './words.ts';
 
 export const dropCalls: Pass = {
   name: 'drop-calls',
@@ -23,18 +23,12 @@ export const dropCalls: Pass = {
   },
 };
 
-function withoutCall(run: Case, user: string, call: number): Case {
-  const left = (run.workload[user] ?? []).filter((_text, at) => at !== call);
-  return { ...run, workload: { ...run.workload, [user]: left } };
-}
+const withoutCall = (run: Case, user: string, call: number): Case => ({
+  ...run,
+  workload: keepCalls(run.workload, (caller, at) => caller !== user || at !== call),
+});
 
 function withoutIdleCalls({ now, trace }: Bench): Case {
   const begun = new Set([...trace.schedule, ...trace.loop].map(({ word, call }) => `${threadOf(word)} ${call}`));
-  const workload = Object.fromEntries(
-    Object.entries(now.workload).map(([user, calls]) => [
-      user,
-      calls.filter((_, call) => begun.has(`${user} ${call}`)),
-    ]),
-  );
-  return { ...now, workload };
+  return { ...now, workload: keepCalls(now.workload, (user, call) => begun.has(`${user} ${call}`)) };
 }

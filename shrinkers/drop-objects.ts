@@ -1,7 +1,7 @@
 /** Drop objects: all calls that name one of them, with the words that carried them out. A buffer less is a story less. */
 import { parseCall } from '../model/design.ts';
 import type { Pass } from './pass.ts';
-import { keepWords, threadOf } from './words.ts';
+import { keepCalls, keepWords, threadOf } from './words.ts';
 
 export const dropObjects: Pass = {
   name: 'drop-objects',
@@ -13,9 +13,7 @@ export const dropObjects: Pass = {
       const steps = [...trace.schedule, ...trace.loop];
       const names = (user: string, call: number | undefined): boolean =>
         call !== undefined && named(now.workload[user]?.[call] ?? '').includes(object);
-      const workload = Object.fromEntries(
-        Object.entries(now.workload).map(([user, calls]) => [user, calls.filter((_text, call) => !names(user, call))]),
-      );
+      const workload = keepCalls(now.workload, (user, call) => !names(user, call));
       yield { ...keepWords(now, (place, word) => !names(threadOf(word), steps[place]?.call)), workload };
     }
   },

@@ -7,7 +7,7 @@
 import type { Case } from '../model/case.ts';
 import { coneOf } from './cone.ts';
 import type { Bench, Pass } from './pass.ts';
-import { keepWords, threadOf, wordsOf } from './words.ts';
+import { keepCalls, keepWords, threadOf, wordsOf } from './words.ts';
 
 export const dropOutsideCone: Pass = {
   name: 'drop-outside-cone',
@@ -32,11 +32,6 @@ function* proposed(
   if (cone.size === wordsOf(now).length) return false;
   const steps = [...trace.schedule, ...trace.loop];
   const called = new Set([...cone].map((place) => `${threadOf(steps[place]?.word ?? '')} ${steps[place]?.call}`));
-  const workload = Object.fromEntries(
-    Object.entries(now.workload).map(([user, calls]) => [
-      user,
-      calls.filter((_, call) => called.has(`${user} ${call}`)),
-    ]),
-  );
+  const workload = keepCalls(now.workload, (user, call) => called.has(`${user} ${call}`));
   return yield { ...keepWords(now, (place) => cone.has(place)), workload };
 }

@@ -5,6 +5,7 @@
  * one thread in a row are a segment; every boundary between two segments is a handover that a reader must follow.
  */
 import { type Case, parseWord } from '../model/case.ts';
+import type { Workload } from '../model/design.ts';
 
 export const wordsOf = ({ schedule, loop = [] }: Case): readonly string[] => [...schedule, ...loop];
 
@@ -23,6 +24,12 @@ export function keepWords(run: Case, keep: (place: number, word: string) => bool
     loop.filter((word, at) => keep(schedule.length + at, word)),
   );
 }
+
+/** The calls of every process that `keep` says yes to; places count from its first call. */
+export const keepCalls = (workload: Workload, keep: (user: string, call: number) => boolean): Workload =>
+  Object.fromEntries(
+    Object.entries(workload).map(([user, calls]) => [user, calls.filter((_text, call) => keep(user, call))]),
+  );
 
 export const threadOf = (word: string): string => parseWord(word).thread;
 
