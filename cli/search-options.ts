@@ -95,6 +95,10 @@ export function addSearchOptions(command: Command): Command {
     );
 }
 
+/** The option by which no verdicts are searched for, or not by states. */
+export const insteadOf = ({ estimate, cost, schedules }: SearchOptions): string | undefined =>
+  estimate ? '--estimate' : schedules ? '--schedules' : cost ? '--cost' : undefined;
+
 /** @throws a refusal that says what does not go together, and why */
 export function refuseCombinations(
   options: SearchOptions,
@@ -105,7 +109,8 @@ export function refuseCombinations(
   const no = (what: string, because: string): never => {
     throw refusal(`${what}: ${because}`);
   };
-  if (saves && (!plain || reduce !== false || schedules || estimate))
+  const instead = insteadOf(options);
+  if (saves && (!plain || reduce !== false || instead !== undefined))
     no('--save', 'the corpus keeps shortest counterexamples and exact counts, which take full states, breadth first');
   const against = refusesTogether(namesOf(reductionsOf(reduce)));
   if (against !== undefined) no('--reduce', against);
@@ -127,17 +132,13 @@ export function refuseCombinations(
       '--verify',
       'with fingerprints, states are judged by several workers; verify with another storage, or use --audit',
     );
-  if (
-    (estimate || schedules) &&
-    (!plain || reduce !== false || audit || spin !== undefined || checkpoint !== undefined)
-  )
+  if (cost && instead !== '--cost') no('--cost', `it says something else than ${instead}`);
+  if (instead !== undefined && (!plain || reduce !== false || audit || spin !== undefined || checkpoint !== undefined))
     no(
-      estimate ? '--estimate' : '--schedules',
-      'it does not search states, so how they are searched is not to be chosen',
+      instead,
+      cost
+        ? 'it judges nothing, and takes every state in full'
+        : 'it does not search states, so how they are searched is not to be chosen',
     );
-  if (cost && (!plain || reduce !== false || audit || spin !== undefined || checkpoint !== undefined || saves))
-    no('--cost', 'it judges nothing, and takes every state in full');
-  if (cost && (estimate || schedules))
-    no('--cost', `it says something else than ${estimate ? '--estimate' : '--schedules'}`);
   if (estimate && schedules) no('--estimate', 'it speaks of states and of schedules already; leave out --schedules');
 }

@@ -42,7 +42,7 @@ import { acquittedEntry, convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { checkCommand, replayCommand } from '../retell.ts';
 import { RunFormats, formatOption } from '../run-formats.ts';
-import { type SearchOptions, addSearchOptions, refuseCombinations } from '../search-options.ts';
+import { type SearchOptions, addSearchOptions, insteadOf, refuseCombinations } from '../search-options.ts';
 import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
@@ -155,16 +155,17 @@ async function checking(names: readonly string[], options: Options, terminal: Te
   if ((table || formats.alone) && options.json)
     throw refusal('--format and --json are two ways to print the same; choose one, or write the format to a file');
   if (table && formats.alone) throw refusal(`--format ${table.name} is printed already; write the other to a file`);
-  if (formats.wanted && (options.estimate || options.schedules))
-    throw refusal('--format tells what an exhaustive search found; leave out --estimate and --schedules');
+  const instead = insteadOf(options);
+  if (formats.wanted && instead !== undefined)
+    throw refusal(`--format tells what an exhaustive search found; leave out ${instead}`);
   if (options.save && options.timers !== 'patient')
     throw refusal('--save keeps what holds in patient time; leave out --timers any');
   refuseCombinations(options, { settings: settings.length, saves: options.save, verifies: options.verify > 0 });
   const out =
     options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));
   if (options.save) heeding(() => ensureWritable(out));
-  if (options.html !== undefined && (options.estimate || options.schedules))
-    throw refusal('--html: its pages show counterexamples of a search of states; leave out --estimate and --schedules');
+  if (options.html !== undefined && instead !== undefined)
+    throw refusal(`--html: its pages show counterexamples of a search of states; leave out ${instead}`);
   const pages = options.html === undefined ? undefined : new Pages(resolve(options.html));
 
   const pool = openPool(options.workers);
