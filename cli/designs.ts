@@ -16,7 +16,7 @@ import { properties } from '../properties/index.ts';
 import type { Property } from '../properties/property.ts';
 import { strategiesNamed } from '../properties/search/strategies/index.ts';
 import type { Strategy } from '../properties/search/strategies/strategy.ts';
-import { onOneMachine, parseMeeting } from './meeting.ts';
+import { meetingOf, onOneMachine, parseMeeting } from './meeting.ts';
 import { planted } from './campaign/canary.ts';
 import { heeding, oneLine, refusal } from './refusal.ts';
 
@@ -158,21 +158,20 @@ function lendOurselves(): void {
 export async function bootSetting({ design, from, knobs }: Setting): Promise<Booted> {
   return boot((await chosenBy(design, from)).design, knobs);
 }
+/** The one of these that has this name. */
+export const among =
+  (all: readonly Chosen[]) =>
+  (name: string): Chosen | undefined =>
+    all.find(({ design }) => design.name === name);
 export async function chosenBy(name: string, from?: string): Promise<Chosen> {
-  const meeting = parseMeeting(name);
-  if (meeting) {
-    const own = from === undefined ? [] : await loadDesigns(from);
-    const named = meeting.drivers.map((driver) => own.find(({ design }) => design.name === driver) ?? builtIn(driver));
-    return onOneMachine(meeting, named);
-  }
+  const own = from === undefined ? [] : await loadDesigns(from);
+  const find = among(own);
+  const found = find(name) ?? meetingOf(name, (driver) => find(driver) ?? builtIn(driver));
+  if (found) return found;
   if (from === undefined) return builtIn(name);
-  const all = await loadDesigns(from);
-  const found = all.find(({ design }) => design.name === name);
-  if (!found)
-    throw refusal(
-      `${oneLine(from)}: has no design "${oneLine(name)}"; it has: ${list(all.map(({ design }) => design.name))}`,
-    );
-  return found;
+  throw refusal(
+    `${oneLine(from)}: has no design "${oneLine(name)}"; it has: ${list(own.map(({ design }) => design.name))}`,
+  );
 }
 
 /**
@@ -188,17 +187,10 @@ export function chooseSettings(chosen: readonly Chosen[], knobs: Knobs): Setting
       if (!values.includes(value))
         throw refusal(`${design.name}: knob ${knob} cannot be "${oneLine(value)}"; it can be: ${list(values)}`);
     }
-    return settings(design)
-      .filter((each) => Object.entries(knobs).every(([knob, value]) => each[knob] === value))
-      .map((each) => {
-        try {
-          boot(design, each);
-        } catch (error) {
-          const where = from ?? design.name;
-          throw refusal(`${where}: ${showKnobs(each) || 'without knobs'}: ${oneLine((error as Error).message)}`);
-        }
-        return { design: design.name, ...(from === undefined ? {} : { from }), knobs: each };
-      });
+    return settings(design, knobs).map((each) => {
+      heeding(() => boot(design, each), `${from ?? design.name}: ${showKnobs(each) || 'without knobs'}`);
+      return { design: design.name, ...(from === undefined ? {} : { from }), knobs: each };
+    });
   });
 }
 

@@ -3,8 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entry } from '../corpus/entry.ts';
 import { loadEntry } from '../corpus/store.ts';
-import { type Chosen, chooseDesigns } from './designs.ts';
-import { onOneMachine, parseMeeting } from './meeting.ts';
+import { type Chosen, among, chooseDesigns } from './designs.ts';
+import { meetingOf } from './meeting.ts';
 import { oneLine, refusal } from './refusal.ts';
 
 export interface Given {
@@ -20,11 +20,12 @@ export interface Given {
 export async function readEntries(paths: readonly string[], designs: readonly string[]): Promise<Given[]> {
   const named = designs.length > 0 ? await chooseDesigns(designs) : [];
   const all = [...named, ...(await chooseDesigns([]))];
+  const find = among(all);
   return paths.flatMap(filesIn).map((path) => {
     const loaded = loadEntry(path);
     if ('wrong' in loaded) throw refusal(`${oneLine(path)}: ${loaded.wrong}`);
     const { entry } = loaded;
-    const chosen = find(all, entry.design);
+    const chosen = find(entry.design) ?? meetingOf(entry.design, find);
     if (!chosen) {
       const names = all.map(({ design }) => design.name).join(', ');
       throw refusal(
@@ -33,14 +34,6 @@ export async function readEntries(paths: readonly string[], designs: readonly st
     }
     return { path, entry, chosen };
   });
-}
-
-/** The design of this name, or of these names on one machine. */
-function find(all: readonly Chosen[], name: string): Chosen | undefined {
-  const found = all.find(({ design }) => design.name === name);
-  const meeting = found ? undefined : parseMeeting(name);
-  const drivers = meeting?.drivers.flatMap((driver) => all.find(({ design }) => design.name === driver) ?? []);
-  return meeting && drivers?.length === meeting.drivers.length ? onOneMachine(meeting, drivers) : found;
 }
 
 /** A directory stands for the entries in it. */

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { composed } from '../model/compose.ts';
 import { type Design, type Knobs, expected, settings } from '../model/design.ts';
 import type { Chosen, Setting } from './designs.ts';
-import { oneLine, refusal } from './refusal.ts';
+import { heeding, oneLine, refusal } from './refusal.ts';
 
 export interface Meeting {
   readonly drivers: readonly string[];
@@ -30,16 +30,16 @@ export function onOneMachine({ shared }: Meeting, drivers: readonly Chosen[]): C
   const files = [...new Set(drivers.flatMap(({ from }) => from ?? []))];
   if (files.length > 1)
     throw refusal(`${oneLine(name)}: drivers of ${files.length} files; put those of your own into one file`);
-  try {
-    const design = composed(
-      name,
-      drivers.map((each) => each.design),
-      shared,
-    );
-    return { design, ...(files[0] === undefined ? {} : { from: files[0] }) };
-  } catch (error) {
-    throw refusal(`${oneLine(name)}: ${oneLine((error as Error).message)}`);
-  }
+  const designs = drivers.map(({ design }) => design);
+  const design = heeding(() => composed(name, designs, shared), oneLine(name));
+  return { design, ...(files[0] === undefined ? {} : { from: files[0] }) };
+}
+
+/** The design that this is the name of: of drivers on one machine, each of which is there. */
+export function meetingOf(name: string, there: (driver: string) => Chosen | undefined): Chosen | undefined {
+  const meeting = parseMeeting(name);
+  const drivers = meeting?.drivers.flatMap((driver) => there(driver) ?? []);
+  return meeting && drivers?.length === meeting.drivers.length ? onOneMachine(meeting, drivers) : undefined;
 }
 
 /** The tamest setting at which nothing may be found. */
@@ -47,14 +47,11 @@ const clean = (design: Design): Knobs | undefined => settings(design).find((knob
 
 /** Each clean design beside each other one, both as tame as they get: nothing may be found in any pair. */
 export function pairsOf(chosen: readonly Chosen[]): Setting[] {
-  const all = chosen.flatMap((each) => {
-    const knobs = clean(each.design);
-    return knobs ? [{ ...each, knobs }] : [];
-  });
+  const all = chosen.filter(({ design }) => clean(design));
   return all.flatMap((one, at) =>
     all.slice(at + 1).flatMap((other) => {
       const { design, from } = onOneMachine({ drivers: [], shared: [] }, [one, other]);
-      const knobs = settings(design).find((each) => expected(design, each)?.acquits);
+      const knobs = clean(design);
       return knobs ? [{ design: design.name, knobs, ...(from === undefined ? {} : { from }) }] : [];
     }),
   );

@@ -70,12 +70,10 @@ function search(
   if (!isDesign(received)) throw new Error('this is about a design: expect(design({ … }))');
   boot(received, knobs); // an unknown knob is refused with what exists
   const props = names ? propertiesOf(names) : properties;
-  return settings(received)
-    .filter((each) => Object.entries(knobs).every(([knob, value]) => each[knob] === value))
-    .map((each) => {
-      const booted = boot(received, each);
-      return { booted, swept: sweep(booted, props, { maxStates }) };
-    });
+  return settings(received, knobs).map((each) => {
+    const booted = boot(received, each);
+    return { booted, swept: sweep(booted, props, { maxStates }) };
+  });
 }
 
 const nameOf = ({ booted: { design, knobs } }: Searched): string => `${design.name} ${showKnobs(knobs)}`.trim();

@@ -5,10 +5,10 @@
  * the other card whose reset nobody here can break. Memory, reclaim and kswapd are always shared; a buffer, a fence or a
  * lock is shared when it is said by name. Names that two drivers use for different things get the driver's name in front.
  */
-import { type Design, type Expectation, type Kernel, type Knobs, settings } from './design.ts';
+import { type Design, type Expectation, type Kernel, type Knobs, everything, settings } from './design.ts';
 import type { Block, Instruction, Operand, Rows, ThreadSpec } from './machine.ts';
 import { objects } from './objects/index.ts';
-import { type Schema, canonical } from './schema.ts';
+import { canonical } from './schema.ts';
 
 /** Operands that name a variable of the running frame, or a field of it: not names of the design. */
 const VARIABLES = new Set(['op', 'variable', 'of', 'into']);
@@ -16,13 +16,19 @@ const one = Object.assign({}, ...objects.map((object) => object.one ?? {})) as N
   (typeof objects)[number]['one']
 >;
 
-const schema = Object.assign({}, ...objects.map((object) => object.schema ?? {})) as Schema;
-
 /** Every name that a kernel declares: rows, threads, routines, calls. */
 function declared({ objects: rows = {}, threads, routines = {}, calls = {} }: Kernel): string[] {
   const brought = Object.entries(threads).map(([name, thread]) => thread.rows?.(name) ?? {});
   const inTables = [rows, ...brought].flatMap((each) => Object.values(each).flatMap((table) => Object.keys(table)));
   return [...new Set([...inTables, ...Object.keys(threads), ...Object.keys(routines), ...Object.keys(calls)])];
+}
+
+const known = new WeakMap<Design, readonly string[]>();
+/** Every name that a design declares at any setting. Asked once: a design meets all others in turn. */
+function declaredBy(design: Design): readonly string[] {
+  const names = known.get(design) ?? [...new Set(settings(design).flatMap((knobs) => declared(design.kernel(knobs))))];
+  known.set(design, names);
+  return names;
 }
 
 type Rename = (name: string) => string;
@@ -32,14 +38,22 @@ const keysRenamed = <T>(all: Readonly<Record<string, T>>, rename: Rename, of: (v
 /** A witness is a sentence, in which a name is a word. */
 const inSentence = (sentence: string, rename: Rename): string => sentence.split(' ').map(rename).join(' ');
 
-function inOperand(operand: Operand, rename: Rename): Operand {
-  if (typeof operand === 'string') return rename(operand);
-  if (Array.isArray(operand)) return operand.map((each: Operand) => inOperand(each, rename));
-  if (operand === null || typeof operand !== 'object') return operand;
-  return Object.fromEntries(
-    Object.entries(operand).map(([key, value]) => [key, VARIABLES.has(key) ? value : inOperand(value, rename)]),
-  );
+/** Every name in a value; what an object has in it is renamed as `part` says. */
+function inValue(
+  value: Operand,
+  rename: Rename,
+  part: (key: string, value: Operand) => readonly [string, Operand],
+): Operand {
+  if (typeof value === 'string') return rename(value);
+  if (Array.isArray(value)) return value.map((each: Operand) => inValue(each, rename, part));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => part(key, each)));
 }
+const inOperand = (operand: Operand, rename: Rename): Operand =>
+  inValue(operand, rename, (key, value) => [key, VARIABLES.has(key) ? value : inOperand(value, rename)]);
+/** Deep in the field of a row, names may be keys too. */
+const inField = (field: Operand, rename: Rename): Operand =>
+  inValue(field, rename, (key, value) => [rename(key), inField(value, rename)]);
 const inLine = (line: Instruction, rename: Rename): Instruction =>
   line.op === 'witness'
     ? { ...line, name: inSentence(line['name'] as string, rename) }
@@ -55,23 +69,16 @@ const inRows = (rows: Rows, rename: Rename): Rows =>
         Object.fromEntries(
           Object.entries(row).map(([field, value]) => [
             field,
-            chosenFromAList(slice, field) ? value : inValue(value as Operand, rename),
+            chosenFromAList(slice, field) ? value : inField(value as Operand, rename),
           ]),
         ),
       ),
     ]),
   );
 const chosenFromAList = (slice: string, field: string): boolean => {
-  const declaration = schema[slice];
+  const declaration = everything.schema[slice];
   return declaration?.kind === 'table' && declaration.fields[field]?.kind === 'oneOf';
 };
-/** Deeper in a field, names may be keys too. */
-function inValue(value: Operand, rename: Rename): Operand {
-  if (typeof value === 'string') return rename(value);
-  if (Array.isArray(value)) return value.map((each: Operand) => inValue(each, rename));
-  if (value === null || typeof value !== 'object') return value;
-  return keysRenamed(value as Readonly<Record<string, Operand>>, rename, (each) => inValue(each, rename));
-}
 const inThread = (name: string, thread: ThreadSpec, rename: Rename): ThreadSpec => ({
   ...thread,
   program: inBlock(thread.program, rename),
@@ -243,10 +250,7 @@ export function composed(name: string, of: readonly Design[], shared: readonly (
   const withKnobs = <T>(at: number, all: Readonly<Record<string, T>>): Record<string, T> =>
     keysRenamed(all, knobOf[at] as Rename, (value) => value);
   const rename = renames(
-    named.map(([driver, design]) => [
-      driver,
-      [...new Set(settings(design).flatMap((knobs) => declared(design.kernel(knobs))))],
-    ]),
+    named.map(([driver, design]) => [driver, declaredBy(design)]),
     shared,
   );
   return {

@@ -129,10 +129,13 @@ export const names = <const O extends Objects>(
     ]),
   ) as never;
 
-/** Every setting of the knobs, tamest first, the last knob turning fastest. */
-export function settings(of: Design): Knobs[] {
+/** Every setting of the knobs that has these values, tamest first, the last knob turning fastest. */
+export function settings(of: Design, having: Knobs = {}): Knobs[] {
   return Object.entries(of.knobs).reduce<Knobs[]>(
-    (all, [knob, values]) => all.flatMap((knobs) => values.map((value) => ({ ...knobs, [knob]: value }))),
+    (all, [knob, values]) =>
+      all.flatMap((knobs) =>
+        values.filter((value) => (having[knob] ?? value) === value).map((value) => ({ ...knobs, [knob]: value })),
+      ),
     [{}],
   );
 }
@@ -218,7 +221,8 @@ function once(what: string, names: readonly (readonly string[])[]): void {
     seen.add(name);
   }
 }
-const everything = libraryOf(objects);
+/** All kernel objects there are. */
+export const everything = libraryOf(objects);
 
 /**
  * Build the machine of one setting, out of all kernel objects there are, or out of these.
