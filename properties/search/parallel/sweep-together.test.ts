@@ -14,8 +14,6 @@ import { sweepTogether } from './sweep-together.ts';
 import type { Hand } from './together.ts';
 import { watchFor } from './watching.ts';
 
-const SMALL = 2_000;
-
 /** A worker in this thread, whose answers come later or sooner. */
 function hand(booted: Booted, patient: boolean, waits: number): Hand {
   const learned = new Learned(kernelSystem(booted.machine));
@@ -56,8 +54,8 @@ const lengths = ({ findings, ...rest }: Sweep): unknown => ({
 });
 
 /** @returns how many findings there were; nothing when the system is too large */
-async function same(booted: Booted, patient: boolean): Promise<number | undefined> {
-  const usual = sweep(booted, properties, { patient, maxStates: SMALL });
+async function same(booted: Booted, patient: boolean, maxStates = 2_000): Promise<number | undefined> {
+  const usual = sweep(booted, properties, { patient, maxStates });
   if (usual.why?.startsWith('stopped')) return undefined;
   const alone = await byWorkers(booted, 1, patient);
   for (const workers of [2, 3]) expect(told(await byWorkers(booted, workers, patient))).toEqual(told(alone));
@@ -71,18 +69,27 @@ async function same(booted: Booted, patient: boolean): Promise<number | undefine
 }
 
 describe('a sweep by several workers finds what a sweep finds, and the same for any number of them', () => {
-  test('on designs', { timeout: 60_000 }, async () => {
+  async function onDesigns(ofEach: number, maxStates: number): Promise<{ compared: number; convicted: number }> {
     let compared = 0;
     let convicted = 0;
     for (const design of designs)
-      for (const knobs of settings(design).slice(0, 2)) {
-        const findings = await same(boot(design, knobs), true);
+      for (const knobs of settings(design).slice(0, ofEach)) {
+        const findings = await same(boot(design, knobs), true, maxStates);
         if (findings === undefined) continue;
         compared += 1;
         if (findings > 0) convicted += 1;
       }
+    return { compared, convicted };
+  }
+  test('on designs', async () => {
+    const { compared, convicted } = await onDesigns(2, 500);
     expect(compared).toBeGreaterThan(15);
     expect(convicted).toBeGreaterThan(5);
+  });
+  test('on all of their settings', { tags: ['long'] }, async () => {
+    const { compared, convicted } = await onDesigns(Number.MAX_SAFE_INTEGER, 20_000);
+    expect(compared).toBeGreaterThan(250);
+    expect(convicted).toBeGreaterThan(100);
   });
   test('on random small kernels, with timers patient and at any time', { timeout: 60_000 }, async () => {
     let compared = 0;

@@ -30,7 +30,9 @@ export async function sweepTogether(
   const observer = new Observer(booted.machine, learned, props, { verifyEvery: 0, reduce: false });
   const led = found.sights.filter(({ name }) => needsSchedule(name));
   const schedules = trails(learned, from, patient, led);
-  for (const { name } of led) show(learned, from, schedules.get(name) as readonly string[], observer);
+  // The shortest first: the end of a longer one may show what another one comes to sooner.
+  const shortest = led.map(({ name }) => schedules.get(name) as readonly string[]).sort((a, b) => a.length - b.length);
+  for (const schedule of shortest) show(learned, from, schedule, observer);
   for (const { name } of found.sights) if (!needsSchedule(name)) observer.witness(witnessIn(name));
   observer.conclude();
   const why = found.why ?? blindTo(props);
