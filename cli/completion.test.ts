@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, test, vi } from 'vitest';
 import { runFormats, tables } from '../reports/index.ts';
 import { PLAIN } from '../reports/reporter.ts';
-import { packageCorpus } from './files.ts';
+import { runProgram } from './compiled.ts';
+import { packageCorpus, packageRoot } from './files.ts';
 import { main } from './main.ts';
 
 const silent = { say: () => undefined, warn: () => undefined, progress: () => undefined, look: PLAIN };
@@ -45,9 +44,7 @@ describe('Tab', () => {
 });
 
 test('the script for bash is one that bash takes, and that completes our command', { timeout: 120_000 }, () => {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const door = fileURLToPath(new URL('./fenceproof.ts', import.meta.url));
-  const script = spawnSync(process.execPath, ['--import', tsx, door, 'completion', 'bash'], { encoding: 'utf8' });
+  const script = runProgram(['completion', 'bash'], { cwd: packageRoot });
   expect(script.status).toBe(0);
   const taken = spawnSync('bash', ['-c', `${script.stdout}\ncomplete -p fenceproof`], { encoding: 'utf8' });
   expect([taken.status, taken.stderr]).toEqual([0, '']);

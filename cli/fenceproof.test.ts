@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadDirectory } from '../corpus/store.ts';
+import { startProgram } from './compiled.ts';
 import { ended } from './ran.ts';
 
 let room = '';
@@ -14,13 +13,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(room, { recursive: true }));
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const DOOR = fileURLToPath(new URL('./fenceproof.ts', import.meta.url));
-
 /** The program as a process of its own, in a directory that is not the checkout. */
-function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, ['--import', TSX, DOOR, ...args], { cwd: room, env: { ...process.env, ...env } });
-}
+const start = (args: readonly string[], env: Record<string, string> = {}): ChildProcess =>
+  startProgram(args, { cwd: room, env: { ...process.env, ...env } });
 
 test('from another directory, into a pipe: results without colours, nothing on standard error', async () => {
   const { status, out, err } = await ended(start(['check', 'canary-abba', '--workers', '1'], { FORCE_COLOR: '1' }));

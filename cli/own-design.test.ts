@@ -1,11 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Design } from '../model/design.ts';
+import { runProgram, startProgram } from './compiled.ts';
 import { loadDesigns } from './designs.ts';
 import './vitest.ts';
 
@@ -15,10 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(room, { recursive: true }));
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const DOOR = fileURLToPath(new URL('./fenceproof.ts', import.meta.url));
-const command = (...args: string[]): [string, string[]] => [process.execPath, ['--import', TSX, DOOR, ...args]];
-const run = (...args: string[]) => spawnSync(...command(...args), { cwd: room, encoding: 'utf8' });
+const run = (...args: string[]) => runProgram(args, { cwd: room });
 
 test('init writes a design that check finds as it should be, and a test that says the same', {
   timeout: 120_000,
@@ -68,7 +64,7 @@ async function until(child: ChildProcess, said: () => string, what: RegExp): Pro
 test('watch checks again when the file changes, and Ctrl-C is its end', { timeout: 240_000 }, async () => {
   run('init', 'my-driver');
   const path = join(room, 'my-driver.ts');
-  const child = spawn(...command('watch', './my-driver.ts', '--', '--workers', '0'), { cwd: room });
+  const child = startProgram(['watch', './my-driver.ts', '--', '--workers', '0'], { cwd: room });
   let out = '';
   child.stdout.on('data', (data: Buffer) => (out += data.toString()));
   const ended = new Promise((resolve) => child.on('close', resolve));

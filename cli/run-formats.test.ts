@@ -1,15 +1,11 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Log, Result } from 'sarif';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { runProgram } from './compiled.ts';
 import { run } from './ran.ts';
 
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const DOOR = fileURLToPath(new URL('./fenceproof.ts', import.meta.url));
 let room = '';
 beforeEach(() => {
   room = mkdtempSync(join(tmpdir(), 'fenceproof-'));
@@ -46,8 +42,7 @@ const putDriver = (): string => {
 test('SARIF of a design in a file of its own points at the lines of that file, through functions of the user too', () => {
   const driver = putDriver();
   // As a process of its own: the test runner has its own idea of where lines are.
-  const args = ['--import', TSX, DOOR, 'check', driver, '-f', 'sarif', '--workers', '0'];
-  const { status, stdout: said } = spawnSync(process.execPath, args, { cwd: room, encoding: 'utf8' });
+  const { status, stdout: said } = runProgram(['check', driver, '-f', 'sarif', '--workers', '0'], { cwd: room });
   expect(status).toBe(1);
   const deadlock = resultsIn(said).find(({ ruleId }) => ruleId === 'no-deadlock');
   expect(deadlock?.level).toBe('error');

@@ -6,7 +6,7 @@ import { noDeadlock } from '../../properties/no-deadlock.ts';
 import type { Property } from '../../properties/property.ts';
 import type { Summary } from '../../reports/campaign.ts';
 import { type Ran, run } from '../ran.ts';
-import { recordsIn } from './compiled.ts';
+import { recordsIn } from './whole-journal.ts';
 
 let room = '';
 beforeEach(() => {

@@ -3,17 +3,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startProgram } from '../compiled.ts';
 import { type Ended, ended } from '../ran.ts';
-import { compileInto, recordsIn } from './compiled.ts';
+import { recordsIn } from './whole-journal.ts';
 
 let room = '';
-let start: (args: readonly string[], cwd?: string) => ChildProcess;
 beforeAll(() => {
   room = mkdtempSync(join(tmpdir(), 'fenceproof-'));
-  start = compileInto(room);
-}, 300_000);
+});
 afterAll(() => rmSync(room, { recursive: true }));
 
+const start = (args: readonly string[], cwd = room): ChildProcess => startProgram(args, { cwd });
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const journalOf = (name: string): string => join(room, name, 'journal.jsonl');
 const sizeOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);

@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compileInto, recordsIn } from './compiled.ts';
+import { startProgram } from '../compiled.ts';
+import { recordsIn } from './whole-journal.ts';
 
 /** Debian's redis-server, or Valkey's; .ci/run installs the first where neither is. */
 const SERVER = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
@@ -14,7 +15,6 @@ const SERVER = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, 
 let room = '';
 let url = '';
 let server: ChildProcess;
-let start: (args: readonly string[]) => ChildProcess;
 const children: ChildProcess[] = [];
 
 async function freePort(): Promise<number> {
@@ -36,7 +36,7 @@ interface Running {
   readonly said: () => string;
 }
 function run(...args: string[]): Running {
-  const child = start(args);
+  const child = startProgram(args, { cwd: room });
   children.push(child);
   let out = '';
   let err = '';
@@ -51,7 +51,6 @@ const report = ({ out }: Ended): string => out.split('\n').find((line) => line.i
 describe.skipIf(SERVER === undefined)('a campaign over a queue', () => {
   beforeAll(async () => {
     room = mkdtempSync(join(tmpdir(), 'fenceproof-'));
-    start = compileInto(room);
     const port = await freePort();
     url = `redis://127.0.0.1:${port}`;
     const quiet = ['--save', '', '--appendonly', 'no', '--dir', room];
