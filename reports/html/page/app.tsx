@@ -251,9 +251,8 @@ function BranchBar({
 /** Counted here and now, in the page. */
 function likelyAfter(booted: Booted, finding: Finding, trace: Trace, at: number): string {
   const schedule = trace.moments.slice(1, at + 1).flatMap(({ move }) => (move ? [move.word] : []));
-  const run = { ...caseOfFinding(finding), schedule };
   const { blame, patient } = finding;
-  const likely = blame && likelyFrom(booted, run, properties, blame, { patient });
+  const likely = blame && likelyFrom(booted, schedule, caseOfFinding(finding), properties, blame, { patient });
   return likely
     ? `After step ${at} the failure comes with ${percent(likely.low)} to ${percent(likely.high)} (${likely.walks} random walks).`
     : 'Chance has nothing to say about it.';
