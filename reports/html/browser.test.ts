@@ -1,10 +1,10 @@
 /** The pages in a real browser: Chromium, without a screen, from file://. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Browser, type BrowserContextOptions, type Page, chromium } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { steps } from '../../corpus/steps.ts';
@@ -15,6 +15,7 @@ import { forever, mutex_lock, mutex_unlock, work_a_while } from '../../model/obj
 import { properties } from '../../properties/index.ts';
 import { oddsAlong } from '../../properties/search/odds.ts';
 import { sweep } from '../../properties/search/sweep.ts';
+import { chromiumPath, openChromium } from '../chromium.ts';
 import { PLAIN } from '../reporter.ts';
 import { waitText } from '../shown.ts';
 import { story } from '../story.ts';
@@ -22,21 +23,6 @@ import { type Telling, tell } from '../telling.ts';
 import { type Assets, findingPage } from './document.ts';
 import { findingOf } from './finding.ts';
 import { listingPage } from './listing.ts';
-
-/** @throws with what to do, so that nobody believes that pages were tested where there is no browser */
-function chromiumPath(paths: readonly string[]): string {
-  const found = paths.find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new Error(
-    'the pages are tested in Chromium, and there is none: apt-get install chromium, or set CHROMIUM to it',
-  );
-}
-const PATHS = [
-  process.env['CHROMIUM'] ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-];
 
 const room = mkdtempSync(join(tmpdir(), 'fenceproof-page-'));
 let browser: Browser;
@@ -51,7 +37,7 @@ beforeAll(async () => {
     return file?.type === 'chunk' ? file.code : String(file?.source);
   };
   assets = { script: textOf('page.js'), style: textOf('page.css'), licenses: textOf('licenses.md') };
-  browser = await chromium.launch({ executablePath: chromiumPath(PATHS), args: ['--no-sandbox'] });
+  browser = await openChromium();
 }, 120_000);
 afterAll(async () => {
   await browser?.close();
