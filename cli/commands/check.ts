@@ -46,7 +46,7 @@ import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
 import { caseAt } from '../tasks/task.ts';
-import { type Terminal, print } from '../terminal.ts';
+import { type Terminal, print, quietly } from '../terminal.ts';
 
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
@@ -184,7 +184,7 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     JSON.stringify({ event: 'progress', settings: settings.length, finished, ...far.numbers() });
   const progress = options.json
     ? new Progress({ ...terminal, progress: (text) => text && print(terminal, text) }, event, JSON_EVERY_MS)
-    : new Progress(options.quiet ? { ...terminal, progress: () => undefined } : terminal, line);
+    : new Progress(quietly(terminal, options.quiet), line);
   const alone = settings.length === 1;
   const run: Run = { options, pool, properties, out, terminal, formats, alone, ...(pages ? { pages } : {}) };
   let odd = 0;
