@@ -41,6 +41,7 @@ import { acquittedEntry, convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { checkCommand, replayCommand } from '../retell.ts';
 import { RunFormats, formatOption } from '../run-formats.ts';
+import { searchedBy } from '../searched.ts';
 import { type SearchOptions, addSearchOptions, refuseCombinations } from '../search-options.ts';
 import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
@@ -325,7 +326,8 @@ async function listedFor(
     });
     findings.push({ signature: signature(blame), what, steps, href: hrefOf(path) });
   }
-  return { ...row, title: design.title, findings };
+  const searched = searchedBy(booted, swept, properties, options.timers === 'patient');
+  return { ...row, title: design.title, findings, searched };
 }
 
 async function estimateOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {

@@ -206,7 +206,8 @@ describe('a page', () => {
   test('a link may lead to a step, and the address is always such a link', async () => {
     const { page } = await opened(html);
     await page.locator('.lanes').press('ArrowUp');
-    expect(new URL(page.url()).hash).toBe('#after-21');
+    // The browser tells of a changed address a moment later.
+    await expect.poll(() => new URL(page.url()).hash).toBe('#after-21');
     await page.goto(page.url().replace('#after-21', '#after-7'));
     await page.reload();
     await page.waitForSelector('.lanes');
@@ -350,8 +351,13 @@ describe('for everybody', () => {
 test('the index leaves out what is as expected when asked to, and axe finds nothing to complain of', async () => {
   const common = { design: 'a', title: 'claim', expected: 'nothing', states: 1234, depth: 5 } as const;
   const finding = { signature: 'no-deadlock (circle)', what: 'they wait', steps: 2, href: 'a.html' };
+  const searched = {
+    ...{ states: 1234, transitions: 2345, depth: 5, doubts: [], workload: { user0: ['submit()'] } },
+    ...{ judged: 'no-deadlock', seen: ['somebody waits'], unseen: ['the allocation <fails>'] },
+    time: 'patient',
+  } as const;
   const rows = [
-    { ...common, knobs: 'k=1', verdict: 'acquitted', asExpected: true, findings: [] },
+    { ...common, knobs: 'k=1', verdict: 'acquitted', asExpected: true, findings: [], searched },
     { ...common, knobs: 'k=2', verdict: 'convicted', asExpected: false, findings: [finding] },
     { ...common, design: 'b', knobs: 'k=2', verdict: 'convicted', asExpected: true, findings: [finding] },
   ] as const;
@@ -359,7 +365,12 @@ test('the index leaves out what is as expected when asked to, and axe finds noth
     const { page, wrong } = await opened(listingPage('all', rows, assets.style), options, '.verdicts');
     const visible = () => page.locator('tbody tr:visible').count();
     expect(await visible()).toBe(3);
+    const behind = page.getByText('the allocation <fails>');
+    expect(await behind.isVisible()).toBe(false);
+    await page.getByText('none, in any of 1,234 states').click();
+    expect(await behind.isVisible()).toBe(true);
     expect(await violations(page)).toEqual([]);
+    expect(await page.evaluate('document.documentElement.scrollWidth - window.innerWidth')).toBeLessThanOrEqual(0);
     await page.getByLabel('only what was convicted').check();
     expect(await visible()).toBe(2);
     await page.getByLabel('only what is not as expected').check();
