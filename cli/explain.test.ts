@@ -82,7 +82,32 @@ describe('explain', () => {
     const links = [...index.matchAll(/href="([^"]+)"/g)].map(([, href]) => decodeURIComponent(href as string));
     expect(links).toHaveLength(1);
     for (const link of links) expect(existsSync(join(pages, link))).toBe(true);
-    expect(index).toContain('2 settings of 1 design, 1 convicted, 1 findings');
+    expect(index).toContain('2 settings of 1 design, 1 convicted, 1 finding.');
+  });
+
+  test('of an acquittal says what was searched and what was not seen, as report does, and as its page', async () => {
+    const explained = await run('explain', acquittal);
+    expect(explained).toEqual(await run('report', acquittal));
+    const told = [
+      'every state: 16 states, 16 steps between them, up to 8 steps away; timers fire only when nothing else can move',
+      'one has both; one waits for a; two has both; two waits for a',
+      'nothing: every witness of the design was seen',
+    ];
+    const flat = (text: string): string => text.replace(/\s+/g, ' ');
+    for (const part of told) expect(flat(explained.said)).toContain(part);
+    const { said } = await run('report', acquittal, '-f', 'json');
+    expect(JSON.parse(said)).toMatchObject({ verdict: 'acquitted', searched: { states: 16, unseen: [] } });
+    const path = join(room, 'page.html');
+    expect(await run('explain', acquittal, '--html', '--out', path)).toMatchObject({ status: 0, warned: '' });
+    const page = readFileSync(path, 'utf8');
+    for (const part of [...told, '1 setting of 1 design, 0 convicted, 0 findings.', 'none, in any of 16 states'])
+      expect(page).toContain(part);
+  });
+  test('what an acquittal has not seen is said, when its design has more witnesses than its entry', async () => {
+    const text = readFileSync(acquittal, 'utf8').replace('      "one has both",\n', '');
+    const path = join(room, 'less.json');
+    writeFileSync(path, text);
+    expect((await run('report', path)).said).toMatch(/^Not seen +one has both$/m);
   });
 
   test('refuses in one line what it cannot do', async () => {
@@ -92,7 +117,7 @@ describe('explain', () => {
       expect(warned).toMatch(part);
       expect([status, said]).toEqual([2, '']);
     };
-    await refused(['explain', acquittal], /is an acquittal/);
+    await refused(['report', acquittal, '-f', 'itf'], /is an acquittal; .* formats of acquittals: story, json/);
     await refused(['explain', canary, '--out', 'x.html'], /add --html/);
     await refused(['explain', packageCorpus], /is a directory/);
     await refused(['explain', canary, '--html', '--out', '/proc/none/x.html'], /no such file or directory|permission/);
@@ -119,6 +144,21 @@ describe('check --html', () => {
       'no-deadlock (circle of mutex)',
       'lock-order (circular dependency)',
     ]);
+  });
+
+  test('says of every setting what was searched, also when that was not all', async () => {
+    await run('check', 'canary-abba', '--html', room, '--workers', '0', '-p', 'no-deadlock,no-leak', '--timers', 'any');
+    const index = readFileSync(join(room, 'index.html'), 'utf8');
+    expect(index).toContain('none, in any of 16 states');
+    expect(index).toContain('timers fire at any time');
+    expect(index).toContain('<dt>Judged by</dt><dd>no-deadlock, no-leak</dd>');
+    expect(index).toContain('That says nothing of');
+    await run('check', 'canary-abba', '-k', 'order=same', '--max-states', '1', '--html', room, '--workers', '0');
+    const cut = readFileSync(join(room, 'index.html'), 'utf8');
+    expect(cut).toMatch(/none in \d+ states?, which are not all/);
+    expect(cut).toContain('<dd>not every state: ');
+    expect(cut).toMatch(/<dt>Not seen<\/dt><dd>[^<]*two has both/);
+    expect(cut).not.toContain('That says nothing of');
   });
 
   test('names its pages like the entries of the corpus, which every one of them can be', async () => {

@@ -52,8 +52,8 @@ export const queueOption = (says: string): Option => new Option('--queue <url>',
 export const strategyOption = (): Option =>
   new Option('--strategy <names>', 'use these strategies only').argParser(listed);
 export const outOption = (says: string): Option => new Option('-o, --out <directory>', says);
-export const quietOption = (): Option =>
-  new Option('-q, --quiet', 'print only what is not as it should be').default(false);
+export const quietOption = (says = 'print only what is not as it should be'): Option =>
+  new Option('-q, --quiet', says).default(false);
 export const jsonOption = (of: string): Option =>
   new Option('--json', `print one line of JSON for every ${of}`).default(false);
 export const verboseOption = (says: string): Option => new Option('-v, --verbose', says).default(false);

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import stringWidth from 'string-width';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { PLAIN } from '../reports/reporter.ts';
-import { main } from './main.ts';
+import { designs } from '../model/designs/index.ts';
+import { asTyped, packageRoot } from './files.ts';
+import { run } from './ran.ts';
 import { startingDesign } from './starting-design.ts';
 import { asciiOnly, fitted, inAscii } from './terminal.ts';
 
@@ -15,13 +16,6 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(room, { recursive: true }));
 
-async function run(...args: string[]) {
-  const said: string[] = [];
-  const warned: string[] = [];
-  const look = { say: (text: string) => said.push(text), warn: (text: string) => warned.push(text), look: PLAIN };
-  const status = await main(args, { ...look, progress: () => undefined });
-  return { status, said: said.join('\n'), warned: warned.join('\n') };
-}
 const lines = (text: string): Record<string, unknown>[] =>
   text.split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
 
@@ -95,6 +89,37 @@ describe('--quiet says only what is not as it should be', () => {
     expect([status, said.split('\n').length]).toEqual([1, 2]);
     expect(said).toContain(first);
   });
+  test('shrink', async () => {
+    await run('check', 'canary-abba', '--save', '--out', room, '--workers', '0');
+    const path = join(room, 'canary-abba.opposite.no-deadlock.circle-of-mutex.json');
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"one",', '"one", "one", "one", "one", "reboot", "one",'));
+    const { status, said } = await run('shrink', '-q', path, '--workers', '0');
+    const [first, ...others] = said.split('\n');
+    expect([status, first]).toEqual([
+      0,
+      `shrunk  ${asTyped(path)}: no-deadlock (circle of mutex): 7 words became 2; shortest, proved`,
+    ]);
+    expect(others.filter((line) => !line.startsWith('also met '))).toEqual([]);
+    expect((await run('shrink', '-q', path, '--steps', '2', '--workers', '0')).said).toContain('not minimal');
+  });
+  test('list', async () => {
+    const { said } = await run('list', 'designs', '-q');
+    expect(said.split('\n')).toEqual(designs.map(({ name }) => name));
+    expect((await run('list', 'canary-abba', '-q')).said).toBe('order=same\norder=opposite');
+  });
+  test('campaign and merge', async () => {
+    const campaign = ['campaign', '-q', '-u', '500runs', '--workers', '0', '-d', 'canary-signal-forgotten'];
+    expect(await run(...campaign, '-o', join(room, 'a'))).toEqual({ status: 0, said: '', warned: '' });
+    const merge = ['merge', '-q', join(room, 'a'), '-o'];
+    expect(await run(...merge, join(room, 'b'))).toEqual({ status: 0, said: '', warned: '' });
+    const own = join(room, 'my-driver.ts');
+    writeFileSync(own, startingDesign('my-driver'));
+    const mine = ['campaign', '-q', '-u', '2000runs', '--workers', '0', '-d', own, '-o', join(room, 'c')];
+    const { status, said } = await run(...mine);
+    expect([status, said.includes('2,000 runs')]).toEqual([1, true]);
+    expect(said).toMatch(/^new .*my-driver/m);
+    expect((await run('merge', '-q', join(room, 'c'), '-o', join(room, 'd'))).said).toContain('my-driver');
+  });
 });
 
 describe('--json is one object a line', () => {
@@ -136,5 +161,69 @@ describe('--json is one object a line', () => {
       'done',
     ]);
     expect((await run('replay', '--json', '--step', room)).status).toBe(2);
+  });
+  test('shrink', async () => {
+    await run('check', 'canary-abba', '--save', '--out', room, '--workers', '0');
+    const path = join(room, 'canary-abba.opposite.no-deadlock.circle-of-mutex.json');
+    const [first, ...others] = lines((await run('shrink', '--json', path, '--workers', '0')).said);
+    expect(first).toMatchObject({
+      ...{ event: 'shrunk', path: asTyped(path), design: 'canary-abba', property: 'no-deadlock', words: 2, before: 2 },
+      ...{ schedule: ['one', 'two'], shortest: 'proved', complete: true },
+    });
+    expect(others.filter(({ event }) => event !== 'met')).toEqual([]);
+  });
+  test('list', async () => {
+    const all = lines((await run('list', '--json')).said);
+    expect([...new Set(all.map(({ event }) => event))]).toEqual(['design', 'property', 'strategy', 'format']);
+    expect(all.filter(({ event }) => event === 'design').map(({ name }) => name)).toEqual(
+      designs.map((each) => each.name),
+    );
+    expect(all.find(({ name }) => name === 'canary-abba')).toMatchObject({ knobs: { order: ['same', 'opposite'] } });
+    expect(all.find(({ name }) => name === 'junit')).toMatchObject({ of: ['report', 'check', 'fuzz'] });
+    expect(lines((await run('list', 'canary-abba', '--json')).said)).toEqual([
+      expect.objectContaining({ event: 'setting', knobs: { order: 'same' }, acquits: true, convicts: [] }),
+      expect.objectContaining({
+        event: 'setting',
+        knobs: { order: 'opposite' },
+        convicts: ['no-deadlock', 'lock-order'],
+      }),
+    ]);
+  });
+  test('campaign and merge', async () => {
+    const campaign = ['campaign', '--json', '-u', '500runs', '--workers', '0', '-d', 'canary-signal-forgotten'];
+    const events = lines((await run(...campaign, '-o', join(room, 'a'))).said);
+    expect(events.map(({ event }) => event)).toEqual(expect.arrayContaining(['begin', 'report', 'over']));
+    const [merged, ...more] = lines((await run('merge', '--json', join(room, 'a'), '-o', join(room, 'b'))).said);
+    expect(more).toEqual([]);
+    expect(merged).toEqual(events.find(({ event }) => event === 'report'));
+  });
+});
+
+describe('the table of the README', () => {
+  const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+  const [, table = ''] = /\| command \| with `--quiet` \| with `--json` \|\n[|-]+\n((?:\|.*\n)+)/.exec(readme) ?? [];
+  const rows = [...table.matchAll(/^\| `(\S+)` \|/gm)].map(([, name]) => name as string);
+  const COMMANDS = (program: string): string[] =>
+    [...program.matchAll(/^ {2}([a-z]+) (?=.*  )/gm)].map(([, name]) => name as string);
+
+  test('has the commands that take --quiet and --json, and no other command takes either', async () => {
+    const commands = COMMANDS((await run('--help')).said).filter((name) => name !== 'help' && name !== 'complete');
+    expect(commands).toEqual(expect.arrayContaining([...rows, 'report', 'explain', 'init', 'work', 'watch']));
+    for (const command of commands) {
+      const { said } = await run(command, '--help');
+      const flags = [/^ +-q, --quiet /m, /^ +--json /m].map((flag) => flag.test(said));
+      expect([command, ...flags]).toEqual([command, rows.includes(command), rows.includes(command)]);
+    }
+  });
+  test('where there is no such flag, it is refused with what there is', async () => {
+    for (const [command, flag] of [
+      ['report', '--json'],
+      ['explain', '--quiet'],
+      ['init', '-q'],
+    ] as const) {
+      const { status, said, warned } = await run(command, 'x', flag);
+      expect([status, said]).toEqual([2, '']);
+      expect(warned).toContain(`unknown option '${flag}'; there are: `);
+    }
   });
 });

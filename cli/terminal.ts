@@ -24,6 +24,10 @@ export interface Terminal {
   readonly screen?: boolean;
 }
 
+/** The same for somebody who does not care what goes on. */
+export const quietly = (terminal: Terminal, quiet: boolean): Terminal =>
+  quiet ? { ...terminal, progress: () => undefined } : terminal;
+
 const PAINTS: Readonly<Record<Parameters<Paint>[0], (text: string) => string>> = {
   title: colors.bold,
   heading: colors.underline,

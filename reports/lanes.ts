@@ -15,7 +15,7 @@ const BETWEEN = ' │ ';
 const DEEPEST = 6;
 
 /** One line of a thread, indented as deep as its stack. */
-interface Said {
+export interface Said {
   readonly thread: string;
   readonly text: string;
   readonly indent: number;
@@ -70,7 +70,8 @@ function widthsFor(
   }
   return widths;
 }
-const headerOf = (name: string, kind: Standing['kind'] = 'kernel'): string =>
+/** 'user0 (user)'. */
+export const headerOf = (name: string, kind: Standing['kind'] = 'kernel'): string =>
   kind === 'kernel' ? name : `${name} (${kind})`;
 
 function rowsOf(telling: Telling, threads: readonly string[]): Row[] {
@@ -102,7 +103,7 @@ const indentOf = (depth: number, base: number): number => 2 * Math.min(DEEPEST, 
 const baseOf = (kind: Standing['kind']): number => (kind === 'user' ? 2 : 1);
 
 /** What the lane of its thread says about a step. */
-function linesOf({ thread, threadKind, lines, facts }: Step): Said[] {
+export function linesOf({ thread, threadKind, lines, facts }: Step): Said[] {
   const base = baseOf(threadKind);
   const said = lines.flatMap(({ text, depth, enters, outcome }): Said[] => [
     {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +7,7 @@ import { Ajv } from 'ajv';
 import AjvDraft04 from 'ajv-draft-04';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { parse as parseJunit } from 'junit2json';
+import { XmlDocument, XsdValidator } from 'libxml2-wasm';
 import { JSDOM } from 'jsdom';
 import type { Log, PhysicalLocation, Result as SarifResult } from 'sarif';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -125,6 +127,34 @@ describe('JUnit XML', () => {
     expect(XMLValidator.validate(text)).toBe(true);
     const read = new XMLParser({ ignoreAttributes: false }).parse(text) as { testsuites: { testsuite: object } };
     expect(read.testsuites.testsuite).toMatchObject({ '@_name': '<d>&"' });
+  });
+  const schema = XsdValidator.fromDoc(
+    XmlDocument.fromString(readFileSync(new URL('./schemas/junit.xsd', import.meta.url), 'utf8')),
+  );
+  /** What the schema of Jenkins says is wrong with a text, or nothing. */
+  const wrong = (text: string): string | undefined => {
+    const document = XmlDocument.fromString(text);
+    try {
+      schema.validate(document);
+      return undefined;
+    } catch (error) {
+      return String(error);
+    } finally {
+      document.dispose();
+    }
+  };
+  test('every counterexample, and a whole run, is valid by the schema of Jenkins', () => {
+    for (const telling of tellings) expect(wrong(junit.render(telling, PLAIN)), telling.design).toBeUndefined();
+    expect(wrong(junitRun.render(results))).toBeUndefined();
+    expect(wrong(junitRun.render([]))).toBeUndefined();
+  });
+  test('the schema is no formality: it refuses what is not named, an unknown attribute, and what stands where it may not', () => {
+    const text = junitRun.render(results);
+    expect(wrong(text.replace(/(<testcase [^>]*?) name="[^"]*"/, '$1'))).toContain("'name'");
+    expect(wrong(text.replace(/<testsuite (name="[^"]*") tests="\d+"/, '<testsuite $1'))).toContain("'tests'");
+    expect(wrong(text.replace('<testcase ', '<testcase knobs="" '))).toContain("'knobs'");
+    expect(wrong(text.replace('<testcase ', '<failure/><testcase '))).toContain("'failure'");
+    expect(wrong(text.replace('<failure ', '<system-out/><failure '))).toContain("'failure'");
   });
   test('is read by a consumer: suites, cases, failures and times are those of the run', async () => {
     const read = await parseJunit(junitRun.render(results));

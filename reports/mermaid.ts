@@ -3,60 +3,77 @@
  *
  * A lifeline is a thread; a note over it is a step; a dashed arrow is a debt, from whoever waits to whoever owes it.
  */
-import { participants } from './lanes.ts';
+import { showKnobs } from '../model/design.ts';
+import { headerOf, linesOf, participants } from './lanes.ts';
 import type { Reporter } from './reporter.ts';
 import { type Standing, type Step, type Telling, stepsOf } from './telling.ts';
+import { wrap } from './wrap.ts';
 
 /** What means something to Mermaid, as the codes by which it reads characters (#59; is a semicolon). */
 const escaped = (text: string): string =>
   text
-    .replace(/[#;<>{}%"&]/g, (letter) => `#${letter.codePointAt(0)};`)
+    .replace(/[#;<%$]|&(?=\w+;)/g, (letter) => `#${letter.codePointAt(0)};`)
     .replace(/\s*\n\s*/g, ' ')
     .trim();
 
-/** Lines of one note stand under each other. */
-const noted = (lines: readonly string[]): string => lines.map(escaped).join('<br/>');
+/** Lines of one note or label stand under each other; what stands further in keeps its place, which blanks would not. */
+const BLANK = '\u00A0';
+const under = (lines: readonly string[]): string =>
+  lines
+    .map((line) => line.trimStart())
+    .map((text, at) => BLANK.repeat((lines[at] ?? '').length - text.length) + escaped(text))
+    .join('<br/>');
 
-function stepLines({ thread, number, lines, facts }: Step, id: (thread: string) => string): string[] {
-  const code = lines.map(({ text, outcome, depth, enters }) => {
-    const calls = enters.length > 0 ? `, which calls ${enters.join(', ')}` : '';
-    return `${'  '.repeat(Math.max(0, depth - 1))}${text}${outcome === '' ? '' : ` ${outcome}`}${calls}`;
-  });
-  const ends = facts.flatMap((fact) =>
-    fact.kind === 'returned' && fact.to === 'user' ? [`${fact.routine}() = ${fact.ret}`] : [],
-  );
-  const [first = '', ...rest] = [...code, ...ends];
-  return [`Note over ${id(thread)}: ${noted([`${number}. ${first.trim()}`, ...rest])}`];
+/** Lifelines stand as far apart as the texts between them are long, so sentences are broken into lines. */
+const SENTENCE = 48;
+/** So many columns are there between two lifelines at least: a note over all of them gets no wider for its text. */
+const BETWEEN = 24;
+
+function stepLine(step: Step, id: (thread: string) => string): string {
+  const said = linesOf(step);
+  const outermost = Math.min(...said.map(({ indent }) => indent));
+  const lines = said.map(({ text, indent }) => ' '.repeat(indent - outermost) + text);
+  const number = `${step.number}. `;
+  return `Note over ${id(step.thread)}: ${under(lines.map((line, at) => (at === 0 ? number : '  ') + line))}`;
 }
 
 function waitLines({ thread, wait }: Standing, known: readonly string[], id: (thread: string) => string): string[] {
   if (!wait) return [];
   const debtors = wait.owedBy.filter((debtor) => known.includes(debtor));
-  const text = escaped(`waits for ${wait.object}, because ${wait.because}`);
+  const text = under([`waits for ${wait.object},`, ...wrap(`because ${wait.because}`, SENTENCE)]);
   return debtors.length === 0
     ? [`Note over ${id(thread)}: ${text}`]
     : debtors.map((debtor) => `${id(thread)}--)${id(debtor)}: ${text}`);
 }
 
+/** Mermaid cuts off a title that is wider than the lifelines, so it is a note; a screen reader hears it as the title. */
+const headingOf = (telling: Telling): string => {
+  const steps = stepsOf(telling).length;
+  return `${`${telling.design} ${showKnobs(telling.knobs)}`.trim()}: ${steps} step${steps === 1 ? '' : 's'}`;
+};
+
 function body(telling: Telling, threads: readonly string[], id: (thread: string) => string): string[] {
-  const all = threads.length > 1 ? `${id(threads[0] ?? '')},${id(threads.at(-1) ?? '')}` : id(threads[0] ?? '');
+  const [first = '', ...others] = threads.map(id);
+  const over = others.length === 0 ? first : `${first},${others.at(-1)}`;
+  const overAll = (text: string): string =>
+    `Note over ${over}: ${under(wrap(text, others.length === 0 ? SENTENCE : BETWEEN * others.length))}`;
   const waits = (standings: readonly Standing[]): string[] =>
     standings.filter(({ thread }) => threads.includes(thread)).flatMap((each) => waitLines(each, threads, id));
-  const lines = waits(telling.blockedAtBoot);
+  const lines = [overAll(headingOf(telling)), ...waits(telling.blockedAtBoot)];
   let looping = false;
   for (const each of telling.steps) {
     if (each.kind === 'reboot') {
-      lines.push(`Note over ${all}: another run, from the start`);
+      lines.push(overAll('another run, from the start'));
       continue;
     }
     if (each.loop && !looping) lines.push('loop the same steps, for ever');
     looping = each.loop;
-    const own = [...stepLines(each, id), ...waits(each.blocked.filter(({ newly }) => newly))];
+    const own = [stepLine(each, id), ...waits(each.blocked.filter(({ newly }) => newly))];
     lines.push(...own.map((line) => (looping ? `  ${line}` : line)));
   }
   if (looping) lines.push('end');
   const { blame } = telling;
-  return blame ? [...lines, `Note over ${all}: ${escaped(`breaks ${blame.property}: ${blame.what}`)}`] : lines;
+  return blame ? [...lines, overAll(`breaks ${blame.property}: ${blame.what}`)] : lines;
 }
 
 export const mermaid: Reporter = {
@@ -66,14 +83,17 @@ export const mermaid: Reporter = {
     const named = participants(telling);
     const threads = named.length > 0 ? named : telling.threads.slice(0, 1).map(({ name }) => name);
     const id = (thread: string): string => `t${threads.indexOf(thread) + 1}`;
-    const kindOf = (thread: string): string =>
-      telling.threads.find(({ name }) => name === thread)?.kind === 'user' ? 'actor' : 'participant';
+    const kindOf = (thread: string) => telling.threads.find(({ name }) => name === thread)?.kind;
     return [
       '---',
-      `title: ${JSON.stringify(`${telling.design}: ${stepsOf(telling).length} steps`)}`,
+      // Code reads from the left.
+      'config:',
+      '  sequence:',
+      '    noteAlign: left',
       '---',
       'sequenceDiagram',
-      ...threads.map((thread) => `  ${kindOf(thread)} ${id(thread)} as ${escaped(thread)}`),
+      `  accTitle: ${escaped(headingOf(telling))}`,
+      ...threads.map((thread) => `  participant ${id(thread)} as ${escaped(headerOf(thread, kindOf(thread)))}`),
       ...body(telling, threads, id).map((line) => `  ${line}`),
       '',
     ].join('\n');

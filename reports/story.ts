@@ -14,7 +14,7 @@ import { columns, padded, wrap } from './wrap.ts';
 const LABEL = 10;
 
 /** "Rules     T-5 …": a label, and a text that wraps beside it. */
-function entry(label: string, text: string, { width, paint }: Look): string[] {
+export function labelled(label: string, text: string, { width, paint }: Look): string[] {
   if (text === '') return [];
   const start = padded(label, LABEL);
   return wrap(`${start}${text}`, width, ' '.repeat(LABEL)).map((line, at) =>
@@ -27,21 +27,24 @@ const heading = (text: string, { width, paint }: Look): string[] => [
   '',
 ];
 
+/** The claim, underlined. */
+export function titled(title: string, { width, paint }: Look): string[] {
+  const lines = wrap(title, width);
+  return [...lines.map((line) => paint('title', line)), paint('dim', '='.repeat(Math.max(...lines.map(columns))))];
+}
+
 function opening(telling: Telling, look: Look): string[] {
   const { design, title, knobs, workload, blame } = telling;
-  const { width, paint } = look;
-  const lines = wrap(title, width);
   const calls = Object.entries(workload).map(([user, todo]) => `${user}: ${todo.join('; ') || 'nothing'}`);
   const { length } = stepsOf(telling);
   const steps = `${length} step${length === 1 ? '' : 's'}`;
   return [
-    ...lines.map((line) => paint('title', line)),
-    paint('dim', '='.repeat(Math.max(...lines.map(columns)))),
+    ...titled(title, look),
     '',
-    ...entry('Design', design, look),
-    ...entry('Setting', showKnobs(knobs), look),
-    ...entry('Calls', calls.join(' · '), look),
-    ...entry(
+    ...labelled('Design', design, look),
+    ...labelled('Setting', showKnobs(knobs), look),
+    ...labelled('Calls', calls.join(' · '), look),
+    ...labelled(
       'Verdict',
       blame
         ? `breaks ${blame.property} (${blame.kind}) in ${steps}: ${blame.what}`
@@ -68,10 +71,10 @@ function closing({ blame, says, sources, argued }: Telling, look: Look): string[
   if (!blame) return [];
   return [
     '',
-    ...entry('Property', `${blame.property}: ${says}`, look),
-    ...entry('Rules', blame.rules.join(', '), look),
-    ...entry('In short', argued ?? '', look),
-    ...entry('Sources', sources.join('; '), look),
+    ...labelled('Property', `${blame.property}: ${says}`, look),
+    ...labelled('Rules', blame.rules.join(', '), look),
+    ...labelled('In short', argued ?? '', look),
+    ...labelled('Sources', sources.join('; '), look),
   ];
 }
 

@@ -6,7 +6,7 @@ import { type Knobs, showKnobs } from '../../model/design.ts';
 import type { Summary } from '../../reports/campaign.ts';
 import { grouped } from '../../reports/row.ts';
 import { Progress, took } from '../progress.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, print } from '../terminal.ts';
 import type { Engine, Until } from './engine.ts';
 import type { Record as Line } from './journal.ts';
 import { type Plan, chainsOf } from './plan.ts';
@@ -109,7 +109,7 @@ export class Screen {
   }
 
   private event(what: object): void {
-    if (this.json) this.terminal.say(JSON.stringify(what));
+    if (this.json) print(this.terminal, JSON.stringify(what));
   }
   private count(record: Line): void {
     if (record.kind === 'broken') this.counts.broken += 1;

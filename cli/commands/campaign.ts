@@ -31,10 +31,12 @@ import { readCorpus } from '../known.ts';
 import {
   designOption,
   duration,
+  jsonOption,
   knobsOption,
   patienceOption,
   propertyOption,
   queueOption,
+  quietOption,
   strategyOption,
   wholeNumber,
   workersOption,
@@ -45,7 +47,7 @@ import { INTERRUPTED, heeding, oneLine, refusal } from '../refusal.ts';
 import { replayCommand } from '../retell.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import { countOf } from '../tasks/task.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, quietly } from '../terminal.ts';
 
 const OUT = 'fenceproof-campaign';
 const SEED = 1;
@@ -68,6 +70,7 @@ interface Options {
   readonly strategy?: readonly string[];
   readonly patience: number;
   readonly queue?: string;
+  readonly quiet: boolean;
   readonly json: boolean;
   readonly workers: number;
 }
@@ -103,7 +106,8 @@ export function addCampaign(program: Command, terminal: Terminal, finish: (statu
     .addOption(strategyOption())
     .addOption(patienceOption())
     .addOption(queueOption('hand the work out to fenceproof work, over this queue'))
-    .option('--json', 'one JSON object a line: what happens, and at last the report', false)
+    .addOption(quietOption())
+    .addOption(jsonOption('event, and at last for the report'))
     .addOption(workersOption(defaultWorkers))
     .action(async (options: Options) => finish(await campaigning(options, terminal)));
 }
@@ -179,7 +183,7 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
   const perform = remote?.perform ?? inPool(pool, options.patience);
   const width = remote ? Math.min(HANDED_OUT, chains) : Math.max(1, pool.size);
   let handedIn = 0;
-  const screen = new Screen(terminal, plan, options.until, options.json, () =>
+  const screen = new Screen(quietly(terminal, options.quiet), plan, options.until, options.json, () =>
     remote ? handedIn : countOf(pool.counters, 'runs'),
   );
   const corpus = readCorpus(corpusFor(plan), terminal);
@@ -198,6 +202,7 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
   const found = async (setting: number, raw: Raw, shrunk?: ShrinkDone): Promise<void> => {
     const named = settingOf(plan, setting);
     const { known, kin } = standingOf(raw, await rememberedAt(setting));
+    if (known && options.quiet) return;
     const path = known ? undefined : keep(out, await bootSetting(named), raw, shrunk);
     screen.found({
       news: known ? 'known' : kin ? 'variant' : 'new',
@@ -249,19 +254,18 @@ async function underLock(out: string, plan: Plan, options: Options, terminal: Te
   }
 
   const summary = await summaryOf(plan, engine.records, { corpus, properties });
-  screen.report(summary, campaignReport(summary, terminal.look));
   const again = `fenceproof campaign --out ${quoted(asTyped(out))}`;
   const lasted = `${grouped(screen.batches)} batches in ${took(screen.elapsed)}`;
-  if (summary.canary === 0) {
-    screen.over('the planted bug was missed: this campaign would find nothing, and its result is worthless');
-    return endOf(summary);
-  }
-  if (interrupts.happened) {
-    screen.over(`stopped by hand after ${lasted}; go on with: ${again}`);
-    return INTERRUPTED;
-  }
-  screen.over(`${reasonOf(options.until, engine)}, after ${lasted}; go on with: ${again} --until …`);
-  return endOf(summary);
+  const [status, why] =
+    summary.canary === 0
+      ? [endOf(summary), 'the planted bug was missed: this campaign would find nothing, and its result is worthless']
+      : interrupts.happened
+        ? [INTERRUPTED, `stopped by hand after ${lasted}; go on with: ${again}`]
+        : [endOf(summary), `${reasonOf(options.until, engine)}, after ${lasted}; go on with: ${again} --until …`];
+  if (options.quiet && !options.json && status === 0) return status;
+  screen.report(summary, campaignReport(summary, terminal.look));
+  screen.over(why);
+  return status;
 }
 
 /** Why a campaign is over. */

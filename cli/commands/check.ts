@@ -42,11 +42,12 @@ import { acquittedEntry, convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { checkCommand, replayCommand } from '../retell.ts';
 import { RunFormats, formatOption } from '../run-formats.ts';
+import { searchedBy } from '../searched.ts';
 import { type SearchOptions, addSearchOptions, insteadOf, refuseCombinations } from '../search-options.ts';
 import type { SchedulesDone } from '../tasks/schedules.ts';
 import type { ShrinkDone } from '../tasks/shrink.ts';
 import type { SweepDone } from '../tasks/sweep.ts';
-import { type Terminal, print } from '../terminal.ts';
+import { type Terminal, print, quietly } from '../terminal.ts';
 
 /** Words that shrinking one finding may play, and states that each proof of minimality may search. */
 const SHRINK_STEPS = 400_000;
@@ -185,7 +186,7 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     JSON.stringify({ event: 'progress', settings: settings.length, finished, ...far.numbers() });
   const progress = options.json
     ? new Progress({ ...terminal, progress: (text) => text && print(terminal, text) }, event, JSON_EVERY_MS)
-    : new Progress(options.quiet ? { ...terminal, progress: () => undefined } : terminal, line);
+    : new Progress(quietly(terminal, options.quiet), line);
   const alone = settings.length === 1;
   const run: Run = { options, pool, properties, out, terminal, formats, alone, ...(pages ? { pages } : {}) };
   let odd = 0;
@@ -326,7 +327,8 @@ async function listedFor(
     });
     findings.push({ signature: signature(blame), what, steps, href: hrefOf(path) });
   }
-  return { ...row, title: design.title, findings };
+  const searched = searchedBy(booted, swept, properties, options.timers === 'patient');
+  return { ...row, title: design.title, findings, searched };
 }
 
 async function estimateOne(setting: Setting, { options, pool, properties, terminal }: Run): Promise<Came> {

@@ -6,9 +6,11 @@ import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Convicted, caseOf } from '../../corpus/entry.ts';
+import { writeWhole } from '../../corpus/store.ts';
 import { boot, showKnobs } from '../../model/design.ts';
 import { signature } from '../../properties/property.ts';
-import type { Listed } from '../../reports/html/listing.ts';
+import { type Listed, listingPage } from '../../reports/html/listing.ts';
+import { acquittalStory } from '../../reports/acquittal.ts';
 import { chooseProperties } from '../designs.ts';
 import { type Given, readEntries } from '../entries.ts';
 import { asTyped } from '../files.ts';
@@ -19,6 +21,7 @@ import { type Pool, defaultWorkers, openPool } from '../pool.ts';
 import { Progress } from '../progress.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
+import { acquittalOf, searchedThen } from '../searched.ts';
 import type { PageDone } from '../tasks/page.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -36,7 +39,7 @@ export function addExplain(program: Command, terminal: Terminal, finish: (status
     .description(
       'Tell a saved counterexample as a story; or, with --html, write one file that opens in any browser without a network: step by step, who waits for whom and why, how likely the failure had become, and what follows from another choice. Of a directory of entries, --html makes a directory of pages with an index.',
     )
-    .argument('<file>', 'a counterexample; with --html, or a directory of entries')
+    .argument('<file>', 'a counterexample, or an acquittal; with --html, or a directory of entries')
     .addOption(designOption("where the design is found when it is a user's own: ./my-driver.ts"))
     .option('--html', 'write a page instead', false)
     .option('-o, --out <path>', 'where --html writes (default: here, under the name of the file or directory)')
@@ -56,21 +59,28 @@ async function explaining(file: string, options: Options, terminal: Terminal): P
   if (!first) throw refusal(`${file}: holds no entry`);
   const { path, entry, chosen } = first;
   const { expect } = entry;
-  if (expect.verdict !== 'convicted') throw refusal(`${path}: is an acquittal; there is no schedule to explain`);
   if (html) {
     const name = `${basename(path, '.json')}.html`;
     const into = out !== undefined && isDirectory(out);
     const to = into ? resolve(out, name) : resolve(out ?? name);
-    await pageOf(openPool(0), first, expect, to);
+    if (expect.verdict === 'convicted') await pageOf(openPool(0), first, expect, to);
+    else heeding(() => writeWhole(to, acquittalPage(first)), to);
     terminal.say(`wrote ${asTyped(to)}`);
     return 0;
   }
   const text = heeding(() => {
     const booted = boot(chosen.design, entry.knobs);
+    if (expect.verdict === 'acquitted') return acquittalStory(acquittalOf(booted, expect), terminal.look);
     return storyOf(booted, { ...caseOf(entry), knobs: booted.knobs }, chooseProperties([]), expect, terminal.look);
   }, path);
   terminal.say(text);
   return 0;
+}
+
+/** An acquittal has no steps to walk through: its page is the row of an index. */
+function acquittalPage({ path, entry, chosen }: Given): string {
+  const [row] = rowsOf([{ path, entry, chosen }], [], []);
+  return listingPage(basename(path, '.json'), row ? [row] : [], pageAssets().style);
 }
 
 const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
@@ -131,7 +141,7 @@ async function explainAll(
 /** A row a setting: what the entries about it say together. */
 function rowsOf(given: readonly Given[], done: readonly (PageDone | undefined)[], paths: readonly string[]): Listed[] {
   const rows = new Map<string, Listed>();
-  given.forEach(({ entry, chosen }, at) => {
+  given.forEach(({ path, entry, chosen }, at) => {
     const { design, knobs, expect } = entry;
     const text = showKnobs(knobs);
     const before = rows.get(`${design} ${text}`);
@@ -145,7 +155,15 @@ function rowsOf(given: readonly Given[], done: readonly (PageDone | undefined)[]
     const page = done[at];
     rows.set(`${design} ${text}`, {
       ...row,
-      ...(expect.verdict === 'acquitted' ? { states: expect.states, depth: expect.depth } : {}),
+      ...(expect.verdict === 'acquitted'
+        ? {
+            ...{ states: expect.states, depth: expect.depth },
+            searched: searchedThen(
+              heeding(() => boot(chosen.design, knobs), path),
+              expect,
+            ),
+          }
+        : {}),
       ...(expect.verdict === 'convicted' && page
         ? {
             verdict: 'convicted' as const,

@@ -50,7 +50,7 @@ import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
 import { RunFormats, formatOption } from '../run-formats.ts';
-import { type Terminal, print } from '../terminal.ts';
+import { type Terminal, print, quietly } from '../terminal.ts';
 import type { FuzzDone } from '../tasks/fuzz.ts';
 import { countOf } from '../tasks/task.ts';
 import { type Searched, fuzzTable } from '../verdicts.ts';
@@ -123,7 +123,7 @@ async function fuzzing(options: Options, whole: Terminal): Promise<number> {
   const formats = new RunFormats(options.format ?? []);
   if (formats.alone && options.json)
     throw refusal('--format and --json are two ways to print the same; choose one, or write the format to a file');
-  const quiet = options.quiet ? { ...whole, progress: () => undefined } : whole;
+  const quiet = quietly(whole, options.quiet);
   const silent = { ...quiet, say: () => undefined, data: quiet.data ?? quiet.say };
   const terminal = formats.alone || options.json ? silent : quiet;
   if (options.all && options.design)

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { writeWhole } from '../../corpus/store.ts';
 import { canonical } from '../../model/schema.ts';
 import { campaignReport } from '../../reports/campaign.ts';
@@ -16,8 +16,15 @@ import { Records } from '../campaign/records.ts';
 import { bootSetting, chooseProperties } from '../designs.ts';
 import { asTyped } from '../files.ts';
 import { readCorpus } from '../known.ts';
+import { quietOption } from '../options.ts';
 import { refusal } from '../refusal.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Terminal, print } from '../terminal.ts';
+
+interface Options {
+  readonly out: string;
+  readonly quiet: boolean;
+  readonly json: boolean;
+}
 
 export function addMerge(program: Command, terminal: Terminal, finish: (status: number) => void): void {
   program
@@ -25,17 +32,12 @@ export function addMerge(program: Command, terminal: Terminal, finish: (status: 
     .summary('put parts of a campaign together, in any order')
     .argument('<directory...>', 'directories of parts with the same plan')
     .requiredOption('-o, --out <directory>', 'a directory for the whole')
-    .option('--json', 'the report as JSON', false)
-    .action(async (parts: readonly string[], options: { out: string; json: boolean }) =>
-      finish(await merging(parts, options, terminal)),
-    );
+    .addOption(quietOption())
+    .addOption(new Option('--json', 'print the report as one line of JSON').default(false))
+    .action(async (parts: readonly string[], options: Options) => finish(await merging(parts, options, terminal)));
 }
 
-async function merging(
-  parts: readonly string[],
-  options: { readonly out: string; readonly json: boolean },
-  terminal: Terminal,
-): Promise<number> {
+async function merging(parts: readonly string[], options: Options, terminal: Terminal): Promise<number> {
   const plans = parts.map((part) => {
     const plan = planIn(resolve(part));
     if (!plan) throw refusal(`${asTyped(resolve(part))}: there is no campaign in it`);
@@ -80,6 +82,8 @@ async function merging(
       if (!standingOf(raw, there).known) keep(out, booted, raw, records.shrunk.get(hashOfRaw(raw)));
   }
   const summary = await summaryOf(plan, records, { corpus, properties });
-  terminal.say(options.json ? JSON.stringify(summary) : campaignReport(summary, terminal.look));
-  return endOf(summary);
+  const status = endOf(summary);
+  if (options.json) print(terminal, JSON.stringify({ event: 'report', report: summary }));
+  else if (!options.quiet || status !== 0) terminal.say(campaignReport(summary, terminal.look));
+  return status;
 }

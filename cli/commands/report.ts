@@ -2,12 +2,16 @@
 import { type Command, Option } from 'commander';
 import { caseOf } from '../../corpus/entry.ts';
 import { boot } from '../../model/design.ts';
+import { acquittalStory } from '../../reports/acquittal.ts';
 import { reporters } from '../../reports/index.ts';
+import { asJson, json } from '../../reports/json.ts';
+import { story } from '../../reports/story.ts';
 import { tell } from '../../reports/telling.ts';
 import { chooseProperties } from '../designs.ts';
 import { readEntries } from '../entries.ts';
 import { designOption } from '../options.ts';
 import { heeding, oneLine, refusal } from '../refusal.ts';
+import { acquittalOf } from '../searched.ts';
 import { hearSites } from '../sites.ts';
 import { type Terminal, print } from '../terminal.ts';
 
@@ -17,11 +21,14 @@ interface Options {
   readonly mail: boolean;
 }
 
+/** What there is to say of a search that found nothing; the other formats tell steps. */
+const OF_ACQUITTALS: readonly string[] = [story.name, json.name];
+
 export function addReport(program: Command, terminal: Terminal, finish: (status: number) => void): void {
   program
     .command('report')
     .summary('a saved counterexample as a story, as the kernel would print it, or as data')
-    .argument('<file>', 'a counterexample')
+    .argument('<file>', 'a counterexample, or an acquittal: what was searched')
     .addOption(designOption("where the design is found when it is a user's own: ./my-driver.ts"))
     .addOption(
       new Option(
@@ -46,10 +53,17 @@ async function reporting(file: string, { design, format: asked, mail }: Options,
   const [given] = await readEntries([file], design ?? []);
   if (!given) throw refusal(`${file}: holds no entry`);
   const { path, entry, chosen } = given;
-  if (entry.expect.verdict !== 'convicted') throw refusal(`${path}: is an acquittal; there is no schedule to report`);
   const { expect } = entry;
+  if (expect.verdict === 'acquitted' && !OF_ACQUITTALS.includes(reporter.name))
+    throw refusal(
+      `${path}: is an acquittal; there are no steps to tell as ${reporter.name}; formats of acquittals: ${OF_ACQUITTALS.join(', ')}`,
+    );
   const text = heeding(() => {
     const booted = boot(chosen.design, entry.knobs);
+    if (expect.verdict === 'acquitted') {
+      const acquittal = acquittalOf(booted, expect);
+      return reporter.forPeople ? acquittalStory(acquittal, terminal.look) : asJson(acquittal);
+    }
     return reporter.render(
       tell(booted, { ...caseOf(entry), knobs: booted.knobs }, chooseProperties([]), expect, true, siteOf),
       terminal.look,

@@ -11,14 +11,14 @@ import { chooseProperties } from '../designs.ts';
 import { readEntries } from '../entries.ts';
 import { asTyped } from '../files.ts';
 import { hearInterrupts } from '../interrupt.ts';
-import { designOption, outOption, wholeNumber, workersOption } from '../options.ts';
+import { designOption, jsonOption, outOption, quietOption, wholeNumber, workersOption } from '../options.ts';
 import { defaultWorkers, openPool } from '../pool.ts';
-import { grouped } from '../../reports/row.ts';
 import { Progress } from '../progress.ts';
 import { convictedEntry } from '../record.ts';
 import { INTERRUPTED, heeding, refusal } from '../refusal.ts';
 import { replayCommand, storyOf } from '../retell.ts';
-import type { Terminal } from '../terminal.ts';
+import { type Shrunk, briefOf, jsonOf, textOf } from '../shrunk.ts';
+import { type Terminal, print, quietly } from '../terminal.ts';
 
 const STEPS = 2_000_000;
 const STATES = 1_000_000;
@@ -29,6 +29,8 @@ interface Options {
   readonly steps: number;
   readonly maxStates: number;
   readonly workers: number;
+  readonly quiet: boolean;
+  readonly json: boolean;
 }
 
 export function addShrink(program: Command, terminal: Terminal, finish: (status: number) => void): void {
@@ -44,6 +46,8 @@ export function addShrink(program: Command, terminal: Terminal, finish: (status:
     .option('-s, --steps <n>', 'words that may be played', wholeNumber(1), STEPS)
     .option('--max-states <n>', 'states that a proof of minimality may search', wholeNumber(1, 100_000_000), STATES)
     .addOption(workersOption(Math.min(1, defaultWorkers)))
+    .addOption(quietOption('print one line of what became of it, and what is not as it should be'))
+    .addOption(jsonOption('counterexample'))
     .action(async (file: string, options: Options) => finish(await shrinking(file, options, terminal)));
 }
 
@@ -72,7 +76,7 @@ async function shrinking(file: string, options: Options, terminal: Terminal): Pr
     pool.stop();
     terminal.warn(`stopped; ${path} is as it was`);
   });
-  const progress = new Progress(terminal, () => `shrinking ${run.schedule.length} words`);
+  const progress = new Progress(quietly(terminal, options.quiet), () => `shrinking ${run.schedule.length} words`);
   try {
     const from = chosen.from === undefined ? {} : { from: chosen.from };
     const shrunk = await pool.run<'shrink'>({
@@ -98,25 +102,18 @@ async function shrinking(file: string, options: Options, terminal: Terminal): Pr
       writeWhole(path, writeEntry(smaller));
       return path;
     });
-    const words = (of: { schedule: readonly string[]; loop?: readonly string[] }): number =>
-      of.schedule.length + (of.loop?.length ?? 0);
-    terminal.say(`${storyOf(booted, shrunk.run, properties, verdict.blame, terminal.look)}\n`);
-    terminal.say(
-      `${words(run)} words became ${words(shrunk.run)} in ${grouped(shrunk.runs)} runs and ${grouped(shrunk.steps)} steps`,
-    );
-    const proof = shrunk.shortest === 'proved' ? 'proved' : 'not proved';
-    terminal.say(`shortest, ${proof}: ${shrunk.because} (${grouped(shrunk.searched)} states searched)`);
-    if (!shrunk.complete) terminal.say(`not minimal in everything else: ${shrunk.why}; --steps sets the budget`);
-    terminal.say(`saved ${asTyped(written)}\n${replayCommand(written, chosen.from)}`);
-    for (const other of shrunk.others) {
+    const others = shrunk.others.map((other) => {
       const found = { ...entry.found, shortest: 'not proved: met while shrinking something else' };
-      const kept =
-        out === undefined
-          ? undefined
-          : heeding(() => saveEntry(out, convictedEntry(booted, other.run, other.blame, found)));
-      terminal.say(
-        `also met ${signature(other.blame)}${kept === undefined ? '; --out keeps it' : `: ${asTyped(kept)}`}`,
-      );
+      const keep = (to: string): string => saveEntry(to, convictedEntry(booted, other.run, other.blame, found));
+      return { blame: other.blame, path: out === undefined ? null : asTyped(heeding(() => keep(out))) };
+    });
+    const again = replayCommand(written, chosen.from);
+    const done: Shrunk = { run, blame: verdict.blame, shrunk, path: asTyped(written), again, others };
+    if (options.json) for (const line of jsonOf(done)) print(terminal, line);
+    else if (options.quiet) terminal.say(briefOf(done, terminal.look));
+    else {
+      terminal.say(`${storyOf(booted, shrunk.run, properties, verdict.blame, terminal.look)}\n`);
+      terminal.say(textOf(done));
     }
     return 0;
   } catch (error) {

@@ -1,10 +1,10 @@
 /** The pages in a real browser: Chromium, without a screen, from file://. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Browser, type BrowserContextOptions, type Page, chromium } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { steps } from '../../corpus/steps.ts';
@@ -15,6 +15,7 @@ import { forever, mutex_lock, mutex_unlock, work_a_while } from '../../model/obj
 import { properties } from '../../properties/index.ts';
 import { oddsAlong } from '../../properties/search/odds.ts';
 import { sweep } from '../../properties/search/sweep.ts';
+import { chromiumPath, openChromium } from '../chromium.ts';
 import { PLAIN } from '../reporter.ts';
 import { waitText } from '../shown.ts';
 import { story } from '../story.ts';
@@ -22,21 +23,6 @@ import { type Telling, tell } from '../telling.ts';
 import { type Assets, findingPage } from './document.ts';
 import { findingOf } from './finding.ts';
 import { listingPage } from './listing.ts';
-
-/** @throws with what to do, so that nobody believes that pages were tested where there is no browser */
-function chromiumPath(paths: readonly string[]): string {
-  const found = paths.find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new Error(
-    'the pages are tested in Chromium, and there is none: apt-get install chromium, or set CHROMIUM to it',
-  );
-}
-const PATHS = [
-  process.env['CHROMIUM'] ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-];
 
 const room = mkdtempSync(join(tmpdir(), 'fenceproof-page-'));
 let browser: Browser;
@@ -51,7 +37,7 @@ beforeAll(async () => {
     return file?.type === 'chunk' ? file.code : String(file?.source);
   };
   assets = { script: textOf('page.js'), style: textOf('page.css'), licenses: textOf('licenses.md') };
-  browser = await chromium.launch({ executablePath: chromiumPath(PATHS), args: ['--no-sandbox'] });
+  browser = await openChromium();
 }, 120_000);
 afterAll(async () => {
   await browser?.close();
@@ -220,7 +206,8 @@ describe('a page', () => {
   test('a link may lead to a step, and the address is always such a link', async () => {
     const { page } = await opened(html);
     await page.locator('.lanes').press('ArrowUp');
-    expect(new URL(page.url()).hash).toBe('#after-21');
+    // The browser tells of a changed address a moment later.
+    await expect.poll(() => new URL(page.url()).hash).toBe('#after-21');
     await page.goto(page.url().replace('#after-21', '#after-7'));
     await page.reload();
     await page.waitForSelector('.lanes');
@@ -364,8 +351,13 @@ describe('for everybody', () => {
 test('the index leaves out what is as expected when asked to, and axe finds nothing to complain of', async () => {
   const common = { design: 'a', title: 'claim', expected: 'nothing', states: 1234, depth: 5 } as const;
   const finding = { signature: 'no-deadlock (circle)', what: 'they wait', steps: 2, href: 'a.html' };
+  const searched = {
+    ...{ states: 1234, transitions: 2345, depth: 5, doubts: [], workload: { user0: ['submit()'] } },
+    ...{ judged: 'no-deadlock', seen: ['somebody waits'], unseen: ['the allocation <fails>'] },
+    time: 'patient',
+  } as const;
   const rows = [
-    { ...common, knobs: 'k=1', verdict: 'acquitted', asExpected: true, findings: [] },
+    { ...common, knobs: 'k=1', verdict: 'acquitted', asExpected: true, findings: [], searched },
     { ...common, knobs: 'k=2', verdict: 'convicted', asExpected: false, findings: [finding] },
     { ...common, design: 'b', knobs: 'k=2', verdict: 'convicted', asExpected: true, findings: [finding] },
   ] as const;
@@ -373,7 +365,12 @@ test('the index leaves out what is as expected when asked to, and axe finds noth
     const { page, wrong } = await opened(listingPage('all', rows, assets.style), options, '.verdicts');
     const visible = () => page.locator('tbody tr:visible').count();
     expect(await visible()).toBe(3);
+    const behind = page.getByText('the allocation <fails>');
+    expect(await behind.isVisible()).toBe(false);
+    await page.getByText('none, in any of 1,234 states').click();
+    expect(await behind.isVisible()).toBe(true);
     expect(await violations(page)).toEqual([]);
+    expect(await page.evaluate('document.documentElement.scrollWidth - window.innerWidth')).toBeLessThanOrEqual(0);
     await page.getByLabel('only what was convicted').check();
     expect(await visible()).toBe(2);
     await page.getByLabel('only what is not as expected').check();

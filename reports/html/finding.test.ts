@@ -85,7 +85,7 @@ describe('the index', () => {
 
   test('counts, links each finding to its page, and shows only what somebody said', () => {
     const text = index(row({}), row({ knobs: 'k=2', verdict: 'convicted', findings: [found] }));
-    expect(text).toContain('2 settings of 1 design, 1 convicted, 1 findings.');
+    expect(text).toContain('2 settings of 1 design, 1 convicted, 1 finding.');
     expect(text).toContain('<a href="a%20b.html">no-deadlock (circle)</a> in 2 steps');
     expect(text).toContain('a waits for &lt;b&gt;');
     expect(text).not.toContain('>Expected<');
