@@ -139,6 +139,8 @@ describe('what does not go together is refused by name, in one line', () => {
   test('a reduction that is none', () => refused([...ONE, '--reduce', 'half'], /"half".*partial-order, merge, sleep/));
   test('reductions that spoil each other', () =>
     refused([...ONE, '--reduce', 'merge,shift'], /no seqno shifting with/));
+  test('the corpus with some of the properties', () =>
+    refused([...ONE, '--save', '-p', 'no-deadlock'], /--save keeps what every property says.*leave out --property/));
   test('the corpus with depth first', () => refused([...ONE, '--save', '--order', 'depth'], /--save: .*shortest/));
   test('a checkpoint of two settings', () => refused(['canary-abba', '--checkpoint', 'x'], /one setting.* are 2/));
   test('a checkpoint of depth first', () =>

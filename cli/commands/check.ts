@@ -161,6 +161,8 @@ async function checking(names: readonly string[], options: Options, terminal: Te
     throw refusal(`--format tells what an exhaustive search found; leave out ${instead}`);
   if (options.save && options.timers !== 'patient')
     throw refusal('--save keeps what holds in patient time; leave out --timers any');
+  if (options.save && options.property)
+    throw refusal('--save keeps what every property says of a setting; leave out --property');
   refuseCombinations(options, { settings: settings.length, saves: options.save, verifies: options.verify > 0 });
   const out =
     options.out !== undefined ? resolve(options.out) : defaultOut(chosen.some(({ from }) => from !== undefined));

@@ -22,7 +22,7 @@ export interface Likely {
   readonly high: number;
 }
 export interface After extends Likely {
-  /** After so many words of the schedule; 0 is the start. */
+  /** After so many steps; 0 is the start. A reboot is none. */
   readonly step: number;
 }
 export type Odds =
@@ -83,9 +83,12 @@ export function oddsAlong(
   const { schedule } = run;
   const solved = solve(learned, from, schedule, awaited, { maxStates, patient });
   if (solved) {
-    const along = solved.along.map((each, step): After => ({ step, ...each }));
-    const lastAvoidable = along.findLastIndex(({ low }) => low < 1);
-    return { kind: 'exact', comes, states: solved.states, along, ...(lastAvoidable < 0 ? {} : { lastAvoidable }) };
+    const stepAt = stepsIn(schedule);
+    const along = solved.along.flatMap((each, at): After[] =>
+      schedule[at - 1] === REBOOT ? [] : [{ step: stepAt(at), ...each }],
+    );
+    const last = along.findLast(({ low }) => low < 1);
+    return { kind: 'exact', comes, states: solved.states, along, ...(last ? { lastAvoidable: last.step } : {}) };
   }
 
   const all = new Walks({ learned, awaited, patient, walks, random: new Random(seed) });
@@ -94,13 +97,14 @@ export function oddsAlong(
   );
   const along: After[] = [];
   let lastAvoidable: number | undefined;
-  for (const { step, words, shown } of stations(learned, from, schedule, awaited, all)) {
-    if (!places.has(step)) continue;
+  const stepAt = stepsIn(schedule);
+  for (const { at, words, shown } of stations(learned, from, schedule, awaited, all)) {
+    if (!places.has(at) || schedule[at - 1] === REBOOT) continue;
     const { likely, escaped } = all.around(words, shown);
-    along.push({ step, ...likely });
-    if (escaped > 0) lastAvoidable = step;
+    along.push({ step: stepAt(at), ...likely });
+    if (escaped > 0) lastAvoidable = stepAt(at);
   }
-  along.push({ step: schedule.length, low: 1, high: 1 });
+  along.push({ step: stepAt(schedule.length), low: 1, high: 1 });
   const why = `there are more than ${grouped(maxStates)} states`;
   return { kind: 'sampled', comes, walks, why, along, ...(lastAvoidable === undefined ? {} : { lastAvoidable }) };
 }
@@ -125,8 +129,14 @@ export function likelyFrom(
   const all = new Walks({ learned, awaited, patient, walks, random: new Random(seed) });
   const from = learned.packing.pack(start(booted, run.workload));
   const last = [...stations(learned, from, schedule, awaited, all)].at(-1);
-  return last?.step === schedule.length ? { ...all.around(last.words, last.shown).likely, walks } : undefined;
+  return last?.at === schedule.length ? { ...all.around(last.words, last.shown).likely, walks } : undefined;
 }
+
+/** Steps in so many words of a schedule. */
+const stepsIn =
+  (schedule: readonly string[]) =>
+  (words: number): number =>
+    schedule.slice(0, words).filter((text) => text !== REBOOT).length;
 
 /** The state after each word of a schedule, as far as it can be followed, and what was shown up to there. */
 function* stations(
@@ -135,15 +145,15 @@ function* stations(
   schedule: readonly string[],
   awaited: Awaited,
   walks: Walks,
-): Generator<{ readonly step: number; readonly words: Uint16Array; readonly shown: number }> {
+): Generator<{ readonly at: number; readonly words: Uint16Array; readonly shown: number }> {
   const words = from.slice();
   let shown = walks.shownIn(words);
-  yield { step: 0, words, shown };
+  yield { at: 0, words, shown };
   for (const [at, text] of schedule.entries()) {
     const way = text === REBOOT ? undefined : follow(learned, words, text);
     if (text === REBOOT) words.set(from);
     else if (!way) return;
     shown |= (way ? awaited.by(way, words) : 0) | walks.shownIn(words);
-    yield { step: at + 1, words, shown };
+    yield { at: at + 1, words, shown };
   }
 }

@@ -198,7 +198,10 @@ describe('a page', () => {
       'img "The orders go round: b is taken under a; a is taken under b"',
     );
     expect(await order.page.locator('[aria-labelledby=argument] .graph .arrow').count()).toBe(2);
-    expect(await order.page.locator('#steps').innerText()).toContain('No odds are given: it is judged over all runs');
+    await order.page.locator('.lanes').press('Home');
+    const completes = await order.page.locator('.odds figcaption').innerText();
+    expect(completes).toContain('that all that the verdict rests on has been seen');
+    expect(completes).toContain('50 % after step 0');
     expect(order.wrong).toEqual([]);
     await order.page.close();
   });

@@ -17,7 +17,7 @@ function likelyText(odds: Known, step: number): string {
   const here = oddsAt(odds, step);
   if (!here) return '';
   const range = odds.kind === 'exact' ? percent(here.low) : `${percent(here.low)} to ${percent(here.high)}`;
-  return here.step === step ? range : `${range} (counted after step ${here.step})`;
+  return here.step === step || odds.kind === 'exact' ? range : `${range} (counted after step ${here.step})`;
 }
 
 /** The point of no return in a sentence. */
