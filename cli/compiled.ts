@@ -17,7 +17,7 @@ import { packageRoot } from './files.ts';
 const COMPILED = join(packageRoot, '.vitest', 'compiled');
 /** Written last. */
 const STAMP = join(COMPILED, 'stamp');
-const PROGRAM = join(COMPILED, 'dist', 'cli', 'fenceproof.js');
+export const PROGRAM = join(COMPILED, 'dist', 'cli', 'fenceproof.js');
 
 const modified = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
