@@ -57,9 +57,20 @@ async function oneOf(text: string): Promise<Chosen> {
 function builtIn(name: string): Chosen {
   const design = [...designs, planted].find((each) => each.name === name);
   if (design) return { design };
-  throw refusal(
-    `unknown design "${oneLine(name)}"; there are: ${list(designs.map((each) => each.name))}; a file of your own is given as ./${oneLine(name)}.ts`,
-  );
+  const names = designs.map((each) => each.name);
+  const close = names.filter((each) => alike(each, name));
+  const there =
+    close.length > 0 && close.length <= MOST_CLOSE
+      ? `did you mean ${close.join(' or ')}? There are ${names.length}, by fenceproof list`
+      : `there are: ${list(names)}`;
+  throw refusal(`unknown design "${oneLine(name)}"; ${there}; a file of your own is given as ./${oneLine(name)}.ts`);
+}
+/** More names than this are no help. */
+const MOST_CLOSE = 5;
+/** Is one name part of the other, or do they have a word in common that says something? */
+function alike(name: string, other: string): boolean {
+  const words = other.toLowerCase().split(/[-_ ]+/);
+  return name.includes(other.toLowerCase()) || name.split('-').some((word) => word.length > 3 && words.includes(word));
 }
 
 const texts = z.array(z.string()).default([]);

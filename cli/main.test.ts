@@ -45,6 +45,8 @@ describe('one line, status 2, and what exists', () => {
   test('an unknown command', () => refused(['frobnicate'], /'frobnicate'/, /fuzz, check, replay/));
   test('an unknown flag', () => refused(['fuzz', '--fast'], /'--fast'/, /--runs, --steps, --seed/));
   test('an unknown design', () => refused(['check', 'nope'], /"nope"/, /canary-abba/));
+  test('a design that is called almost so', () =>
+    refused(['check', 'cannary_abba'], /did you mean canary-abba\? There are \d+, by fenceproof list/));
   test('an unknown property', () => refused(['fuzz', '-p', 'nope'], /"nope"/, /no-deadlock/));
   test('an unknown strategy', () => refused(['fuzz', '--strategy', 'nope'], /"nope"/, /pct/));
   test('an unknown knob', () => refused(['check', 'canary-abba', '-k', 'a=b'], /no knob "a"/, /order/));
