@@ -370,7 +370,7 @@ describe('the sequence diagram', () => {
     parse = (text) => library.parse(text);
   }, 120_000);
 
-  test("every counterexample is read by Mermaid's own parser", { timeout: 120_000 }, async () => {
+  test("every counterexample is read by Mermaid's own parser", { tags: ['long'] }, async () => {
     for (const telling of tellings)
       expect(await parse(mermaid.render(telling, PLAIN)), telling.design).toMatchObject({ diagramType: 'sequence' });
   });

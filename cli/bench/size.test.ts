@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { boot, libraryOf, settings } from '../../model/design.ts';
+import { type Library, boot, everything, libraryOf, settings } from '../../model/design.ts';
 import { designs } from '../../model/designs/index.ts';
 import { type KernelObject, instruction, returns } from '../../model/machine.ts';
 import { objects } from '../../model/objects/index.ts';
@@ -9,8 +9,8 @@ import { sweep } from '../../properties/search/sweep.ts';
 import { largestStates, neededObjects, packedBytes, packingOf, said } from './size.ts';
 
 const every = designs.flatMap((design) => settings(design).map((knobs) => ({ design, knobs })));
-const slotsOf = (of: (typeof every)[number], from: readonly KernelObject[]): string[] =>
-  packingOf(boot(of.design, of.knobs, libraryOf(from))).slots.map(({ path }) => path.join('.'));
+const slotsOf = (of: (typeof every)[number], from: Library): string[] =>
+  packingOf(boot(of.design, of.knobs, from)).slots.map(({ path }) => path.join('.'));
 
 /** First settings of designs, those with the fewest states first. */
 const smallest = (count: number): typeof every =>
@@ -47,12 +47,13 @@ describe('the size of a state', () => {
 
 describe('an object that a design does not use', () => {
   test('has no slot in its states', () => {
-    for (const each of every) expect(slotsOf(each, [...objects, nobodys])).toEqual(slotsOf(each, objects));
+    const withNobodys = libraryOf([...objects, nobodys]);
+    for (const each of every) expect(slotsOf(each, withNobodys)).toEqual(slotsOf(each, everything));
   });
   test('would have one if it kept something outside its tables, and none of ours does', () => {
     const [each] = every as [(typeof every)[number]];
     const greedy: KernelObject = { schema: { gadget_total: int(3) }, ops: [] };
-    expect(slotsOf(each, [...objects, greedy])).toEqual([...slotsOf(each, objects), 'gadget_total']);
+    expect(slotsOf(each, libraryOf([...objects, greedy]))).toEqual([...slotsOf(each, everything), 'gadget_total']);
     for (const { schema = {} } of objects)
       for (const [slice, { kind }] of Object.entries(schema)) expect([slice, kind]).toEqual([slice, 'table']);
   });
@@ -61,7 +62,7 @@ describe('an object that a design does not use', () => {
       const needed = neededObjects(design, knobs);
       expect(needed.length, design.name).toBeGreaterThan(2);
       expect(needed.length, design.name).toBeLessThan(objects.length / 2);
-      expect(slotsOf({ design, knobs }, needed)).toEqual(slotsOf({ design, knobs }, objects));
+      expect(slotsOf({ design, knobs }, libraryOf(needed))).toEqual(slotsOf({ design, knobs }, everything));
       expect(said(design, knobs, needed)).toBe(said(design, knobs, objects));
     }
   });
