@@ -5,9 +5,8 @@
  *
  * Odds: a random walk runs into it in about one run of twelve, so a batch of 200 misses it with probability 3·10⁻⁸.
  */
-import { design, must } from '../../model/design.ts';
+import { type PropertyName, design, must } from '../../model/design.ts';
 import { mutex_lock, mutex_unlock } from '../../model/objects/index.ts';
-import { type PropertyName } from '../../model/design.ts';
 
 export const CANARY_RUNS = 200;
 export const CANARY_PROPERTIES: readonly PropertyName[] = ['no-deadlock', 'lock-order'];

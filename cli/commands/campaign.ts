@@ -139,8 +139,7 @@ async function planOf(options: Options): Promise<Plan> {
     strategies: [...chooseStrategies(portfolio, options.strategy)],
     settings: await Promise.all(
       settings.map(async (setting) => ({
-        design: setting.design,
-        ...(setting.from === undefined ? {} : { from: setting.from }),
+        ...setting,
         knobs: { ...setting.knobs },
         programs: await programsHash(setting),
       })),
