@@ -9,6 +9,10 @@ export default defineConfig({
     globalSetup: './cli/compiled.ts',
     testTimeout: 30_000,
     maxWorkers: 2,
-    tags: [{ name: 'long', timeout: 900_000 }],
+    tags: [
+      { name: 'long', timeout: 900_000 },
+      // Of the long ones those that are longer than CI should wait for.
+      { name: 'overnight', timeout: 0 },
+    ],
   },
 });

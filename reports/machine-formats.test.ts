@@ -8,9 +8,8 @@ import AjvDraft04 from 'ajv-draft-04';
 import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { parse as parseJunit } from 'junit2json';
 import { XmlDocument, XsdValidator } from 'libxml2-wasm';
-import { JSDOM } from 'jsdom';
 import type { Log, PhysicalLocation, Result as SarifResult } from 'sarif';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { caseOf } from '../corpus/entry.ts';
 import { loadDirectory } from '../corpus/store.ts';
 import { boot, showKnobs } from '../model/design.ts';
@@ -361,23 +360,6 @@ describe('the timeline for Perfetto', () => {
 });
 
 describe('the sequence diagram', () => {
-  let parse: (text: string) => Promise<unknown>;
-  beforeAll(async () => {
-    const { window } = new JSDOM('');
-    vi.stubGlobal('window', window);
-    vi.stubGlobal('document', window.document);
-    const { default: library } = await import('mermaid');
-    parse = (text) => library.parse(text);
-  }, 120_000);
-
-  test("every counterexample is read by Mermaid's own parser", { tags: ['long'] }, async () => {
-    for (const telling of tellings)
-      expect(await parse(mermaid.render(telling, PLAIN)), telling.design).toMatchObject({ diagramType: 'sequence' });
-  });
-  test('the parser is no formality: a circle that is not closed is refused', async () => {
-    const text = mermaid.render(looping[0] as Telling, PLAIN);
-    await expect(parse(text.replace(/^ {2}end$/m, ''))).rejects.toThrow();
-  });
   test('every step is a note over its thread, and every debt of a thread that takes part an arrow', () => {
     for (const telling of tellings) {
       const text = mermaid.render(telling, PLAIN);

@@ -97,8 +97,7 @@ describe('one reduce(), three forms: plain object, immer draft, learned packed s
   });
 
   test('are equal over ten million steps, over all designs and over random small systems', {
-    tags: ['long'],
-    timeout: 0,
+    tags: ['long', 'overnight'],
   }, () => {
     const ENOUGH = 10_000_000;
     const machines = designs

@@ -219,7 +219,7 @@ describe('what is said of a design with fair circles asked for', () => {
     settings(design).forEach((knobs, nth) => {
       test(
         `is what the full search says: ${design.name} ${showKnobs(knobs)}`,
-        nth === 0 ? {} : { tags: ['long'] },
+        nth === 0 ? {} : { tags: ['long', 'overnight'] },
         () => {
           const booted = boot(design, knobs);
           const full = sweep(booted, properties, nth === 0 ? { maxStates: 1_500 } : {});

@@ -73,7 +73,9 @@ describe('each reduction by itself and all together', () => {
   });
   for (const of of designs)
     for (const knobs of settings(of))
-      test(`each says of ${of.name} ${showKnobs(knobs)} what the full search says`, { tags: ['long'] }, () => {
+      test(`each says of ${of.name} ${showKnobs(knobs)} what the full search says`, {
+        tags: ['long', 'overnight'],
+      }, () => {
         for (const reduce of EACH) agree(boot(of, knobs), reduce);
       });
   test('all is what `true` means, and nothing what `false` does', () => {
