@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { error as actionsError, notice as actionsNotice } from '@actions/core';
 import { Ajv } from 'ajv';
 import AjvDraft04 from 'ajv-draft-04';
@@ -10,11 +8,7 @@ import { parse as parseJunit } from 'junit2json';
 import { XmlDocument, XsdValidator } from 'libxml2-wasm';
 import type { Log, PhysicalLocation, Result as SarifResult } from 'sarif';
 import { describe, expect, test, vi } from 'vitest';
-import { caseOf } from '../corpus/entry.ts';
-import { loadDirectory } from '../corpus/store.ts';
-import { boot, showKnobs } from '../model/design.ts';
-import { designs } from '../model/designs/index.ts';
-import { properties } from '../properties/index.ts';
+import { showKnobs } from '../model/design.ts';
 import { github, githubRun } from './github.ts';
 import { itf } from './itf.ts';
 import itfSchema from './schemas/itf.json' with { type: 'json' };
@@ -22,24 +16,12 @@ import traceEventSchema from './schemas/trace-event.json' with { type: 'json' };
 import { junit, junitRun } from './junit.ts';
 import { mermaid } from './mermaid.ts';
 import { perfetto } from './perfetto.ts';
+import { tellings } from './every-telling.ts';
 import { PLAIN } from './reporter.ts';
 import { type Result, resultOf } from './result.ts';
 import { sarif, sarifRun } from './sarif.ts';
-import { type SiteOf, type Telling, stepsOf, tell } from './telling.ts';
+import { type Telling, stepsOf } from './telling.ts';
 
-const CASES = join(dirname(fileURLToPath(import.meta.url)), '..', 'corpus', 'cases');
-const byName = new Map(designs.map((each) => [each.name, each]));
-/** Every line has a place here, so that places are told wherever there is room for one. */
-const somewhere: SiteOf = (line) => ({ file: 'drivers/my driver.ts', line: line.op.length, column: 7 });
-
-/** Every counterexample that the corpus keeps of a design that there is. */
-const tellings: readonly Telling[] = loadDirectory(CASES).flatMap((loaded) => {
-  const design = 'entry' in loaded ? byName.get(loaded.entry.design) : undefined;
-  if (!('entry' in loaded) || !design || loaded.entry.expect.verdict !== 'convicted') return [];
-  const { entry } = loaded;
-  const booted = boot(design, entry.knobs);
-  return [tell(booted, { ...caseOf(entry), knobs: booted.knobs }, properties, entry.expect as never, true, somewhere)];
-});
 const looping = tellings.filter((telling) => stepsOf(telling).some(({ loop }) => loop));
 const rebooting = tellings.filter(({ steps }) => steps.some(({ kind }) => kind === 'reboot'));
 const results: readonly Result[] = [

@@ -1,25 +1,9 @@
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { caseOf } from '../corpus/entry.ts';
-import { loadDirectory } from '../corpus/store.ts';
-import { boot } from '../model/design.ts';
-import { designs } from '../model/designs/index.ts';
-import { properties } from '../properties/index.ts';
 import { mail } from './mail.ts';
+import { tellings } from './every-telling.ts';
 import { PLAIN } from './reporter.ts';
-import { type Telling, stepsOf, tell } from './telling.ts';
+import { stepsOf } from './telling.ts';
 import { ascii } from './wrap.ts';
-
-const CASES = join(dirname(fileURLToPath(import.meta.url)), '..', 'corpus', 'cases');
-const byName = new Map(designs.map((each) => [each.name, each]));
-const tellings: readonly Telling[] = loadDirectory(CASES).flatMap((loaded) => {
-  const design = 'entry' in loaded ? byName.get(loaded.entry.design) : undefined;
-  if (!('entry' in loaded) || !design || loaded.entry.expect.verdict !== 'convicted') return [];
-  const { entry } = loaded;
-  const booted = boot(design, entry.knobs);
-  return [tell(booted, { ...caseOf(entry), knobs: booted.knobs }, properties, entry.expect as never)];
-});
 
 describe('a mail', () => {
   test('of any counterexample is plain ASCII in 72 columns, without a space at an end of a line', () => {

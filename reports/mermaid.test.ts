@@ -2,29 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { caseOf } from '../corpus/entry.ts';
-import { loadDirectory } from '../corpus/store.ts';
-import { boot, showKnobs } from '../model/design.ts';
-import { designs } from '../model/designs/index.ts';
-import { properties } from '../properties/index.ts';
+import { showKnobs } from '../model/design.ts';
 import { openChromium } from './chromium.ts';
 import { participants } from './lanes.ts';
 import { mermaid } from './mermaid.ts';
+import { tellings } from './every-telling.ts';
 import { PLAIN } from './reporter.ts';
-import { type Standing, type Telling, stepsOf, tell } from './telling.ts';
+import { type Standing, type Telling, stepsOf } from './telling.ts';
 
-const CASES = join(dirname(fileURLToPath(import.meta.url)), '..', 'corpus', 'cases');
-const byName = new Map(designs.map((each) => [each.name, each]));
-const tellings: readonly Telling[] = loadDirectory(CASES).flatMap((loaded) => {
-  const design = 'entry' in loaded ? byName.get(loaded.entry.design) : undefined;
-  if (!('entry' in loaded) || !design || loaded.entry.expect.verdict !== 'convicted') return [];
-  const { entry } = loaded;
-  const booted = boot(design, entry.knobs);
-  return [tell(booted, { ...caseOf(entry), knobs: booted.knobs }, properties, entry.expect as never, true)];
-});
 const lasso = (telling: Telling): boolean => stepsOf(telling).some(({ loop }) => loop);
 const reboots = (telling: Telling): number => telling.steps.filter(({ kind }) => kind === 'reboot').length;
 const length = (telling: Telling): number => stepsOf(telling).length;

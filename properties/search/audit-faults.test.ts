@@ -409,7 +409,7 @@ describe('no fault of the engine gives a wrong verdict that passes the audit', (
     expect(missed).toEqual([]);
     expect(Object.keys(ends).sort()).toEqual([...KINDS].sort());
   });
-  test('nor does a bad canonical form of five who are interchangeable', { timeout: 120_000 }, () => {
+  test('nor does a bad canonical form of five who are interchangeable', { tags: ['long'] }, () => {
     const booted = fiveUsers();
     const right = swept(booted, 'orbits');
     expect(audit(booted, asked('orbits'), right, { reduced: true }).differences).toEqual([]);

@@ -218,7 +218,7 @@ describe('the reduced search and the full one', () => {
   });
   for (const design of designs)
     settings(design).forEach((knobs, nth) => {
-      test(`agree on ${design.name} ${showKnobs(knobs)}`, nth === 0 ? {} : { tags: ['long', 'overnight'] }, () => {
+      test(`agree on ${design.name} ${showKnobs(knobs)}`, { tags: ['long', 'overnight'] }, () => {
         const booted = boot(design, knobs);
         sameVerdicts(booted, straight, nth === 0 ? 1_500 : SMALL);
       });
