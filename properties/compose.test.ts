@@ -34,7 +34,7 @@ describe('names are only names', () => {
   test.each(designs)('$name under other names has the same states, depth and findings, as far as we look', (each) => {
     alike(each, settings(each).at(-1) as Knobs, 400);
   });
-  test.each(designs)('so has every setting of $name, to the end', { tags: ['long'] }, (each) => {
+  test.each(designs)('so has every setting of $name, to the end', { tags: ['long', 'overnight'] }, (each) => {
     for (const knobs of settings(each)) alike(each, knobs);
   });
   test('a name that is left behind is seen at boot', () => {

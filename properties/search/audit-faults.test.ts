@@ -421,7 +421,7 @@ describe('no fault of the engine gives a wrong verdict that passes the audit', (
       ...forms.slice(2).map(() => 'harmless'),
     ]);
   });
-  test('hundreds of them, and two hundred and more are caught', { tags: ['long'], timeout: 0 }, () => {
+  test('hundreds of them, and two hundred and more are caught', { tags: ['long', 'overnight'], timeout: 0 }, () => {
     const { ends, missed } = planted(subjects, 8);
     expect(missed).toEqual([]);
     const caught = Object.values(ends).reduce((sum, { refused, audited }) => sum + refused + audited, 0);

@@ -84,7 +84,7 @@ describe('fair circles of kernels', () => {
   test('and on random small systems', () => {
     compareAll(recipes, (recipe) => boot(smallDesign(recipe)), 10, 4);
   });
-  test('and on many more', { tags: ['long'] }, () => {
+  test('and on many more', { tags: ['long', 'overnight'] }, () => {
     expect(compareAll(loops, loopy, 2_000, 5)).toBeGreaterThan(500);
     compareAll(recipes, (recipe) => boot(smallDesign(recipe)), 200, 6);
   });

@@ -89,7 +89,7 @@ describe('the lean search sees every state at its depth, and every step when it 
     );
     expect(compared).toBeGreaterThan(8);
   });
-  test('of many more random small systems, and of every design', { tags: ['long'] }, () => {
+  test('of many more random small systems, and of every design', { tags: ['long', 'overnight'] }, () => {
     fc.assert(
       fc.property(smallSystems, fc.boolean(), (booted, patient) => {
         sameInBoth(kernelSystem(booted.machine), start(booted, booted.workload), { patient, steps: false });

@@ -45,7 +45,7 @@ describe('the learning sweep and the plain one', () => {
 
   for (const design of designs)
     settings(design).forEach((knobs, nth) => {
-      test(`agree on ${design.name} ${showKnobs(knobs)}`, nth === 0 ? {} : { tags: ['long'] }, () =>
+      test(`agree on ${design.name} ${showKnobs(knobs)}`, nth === 0 ? {} : { tags: ['long', 'overnight'] }, () =>
         sameAsPlain(boot(design, knobs)),
       );
     });

@@ -86,7 +86,7 @@ describe('a sweep by several workers finds what a sweep finds, and the same for 
     expect(compared).toBeGreaterThan(15);
     expect(convicted).toBeGreaterThan(5);
   });
-  test('on all of their settings', { tags: ['long'] }, async () => {
+  test('on all of their settings', { tags: ['long', 'overnight'] }, async () => {
     const { compared, convicted } = await onDesigns(Number.MAX_SAFE_INTEGER, 20_000);
     expect(compared).toBeGreaterThan(250);
     expect(convicted).toBeGreaterThan(100);

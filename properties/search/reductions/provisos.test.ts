@@ -131,7 +131,7 @@ describe('the reduced search keeps every fair circle, with all of its states', (
   test('and of random small systems', () => {
     sumOver(recipes, (recipe) => boot(smallDesign(recipe)), 4, 6);
   });
-  test('and of a thousand and more', { tags: ['long'], timeout: 0 }, () => {
+  test('and of a thousand and more', { tags: ['long', 'overnight'], timeout: 0 }, () => {
     expect(sumOver(loops, loopy, 1_500, 7, 3_000).accused).toBeGreaterThan(1_000);
     sumOver(recipes, (recipe) => boot(smallDesign(recipe)), 100, 8, 3_000);
   });

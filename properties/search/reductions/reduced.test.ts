@@ -174,7 +174,7 @@ describe('the reduced search and the full one', () => {
     for (const n of [3, 4, 5]) sameSystem(() => philosophers(n));
     sameSystem(() => towersOfHanoi(4));
   });
-  test('agree on larger classics', { tags: ['long'] }, () => {
+  test('agree on larger classics', { tags: ['long', 'overnight'] }, () => {
     for (const n of [5, 6, 7]) sameSystem(() => twoPhaseCommit(n), 1_000_000);
     for (const n of [6, 7, 8]) sameSystem(() => philosophers(n), 1_000_000);
     sameSystem(() => towersOfHanoi(7), 1_000_000);
@@ -185,13 +185,13 @@ describe('the reduced search and the full one', () => {
       { numRuns: 40, seed: 35 },
     );
   });
-  test('agree on hundreds of random systems of plain cells', { tags: ['long'] }, () => {
+  test('agree on hundreds of random systems of plain cells', { tags: ['long', 'overnight'] }, () => {
     fc.assert(
       fc.property(randomSystems, (system) => void sameSystem(() => system, 20_000)),
       { numRuns: 500, seed: 36 },
     );
   });
-  test('agree on random systems full of loops', { tags: ['long'] }, () => {
+  test('agree on random systems full of loops', { tags: ['long', 'overnight'] }, () => {
     fc.assert(
       fc.property(loops, (each) => void sameVerdicts(loopy(each))),
       { numRuns: 200, seed: 37 },
@@ -203,7 +203,7 @@ describe('the reduced search and the full one', () => {
       { numRuns: 12, seed: 31 },
     );
   });
-  test('agree on hundreds of random small systems', { tags: ['long'] }, () => {
+  test('agree on hundreds of random small systems', { tags: ['long', 'overnight'] }, () => {
     let full = 0;
     let short = 0;
     fc.assert(

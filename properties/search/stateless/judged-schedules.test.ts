@@ -35,7 +35,7 @@ describe('what the schedules of a workload decide is what the sweep finds', () =
     );
     expect(ended).toBeGreaterThan(10);
   }, 60_000);
-  test('on many more of them', { tags: ['long'] }, () => {
+  test('on many more of them', { tags: ['long', 'overnight'] }, () => {
     let ended = 0;
     fc.assert(
       fc.property(recipes, (recipe) => {
@@ -47,7 +47,7 @@ describe('what the schedules of a workload decide is what the sweep finds', () =
   });
   for (const design of designs)
     settings(design).forEach((knobs, nth) => {
-      test(`on ${design.name} ${showKnobs(knobs)}`, nth === 0 ? {} : { tags: ['long'] }, () => {
+      test(`on ${design.name} ${showKnobs(knobs)}`, nth === 0 ? {} : { tags: ['long', 'overnight'] }, () => {
         sameAsSweep(boot(design, knobs), nth === 0 ? 3_000 : 100_000);
       });
     });

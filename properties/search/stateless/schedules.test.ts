@@ -53,7 +53,7 @@ const audits = (numRuns: number, seed: number): void => {
 
 describe('one schedule of every sort, and no final state missed', () => {
   test('on random tiny systems, counted against all schedules', () => audits(40, 3), 60_000);
-  test('on many more of them', { tags: ['long'] }, () => audits(10_000, 4));
+  test('on many more of them', { tags: ['long', 'overnight'] }, () => audits(10_000, 4));
 
   test('where nothing is shared one schedule does for all, where all is shared every schedule is taken', () => {
     const writes = (cell: number) => ({ asks: [], outcomes: [[[cell, 1] as const]], nature: 'owed' as const });
@@ -116,7 +116,7 @@ describe('final states and states at rest are those of the full search', () => {
     );
     expect(same).toBeGreaterThan(12);
   }, 60_000);
-  test('on many more of them', { tags: ['long'] }, () => {
+  test('on many more of them', { tags: ['long', 'overnight'] }, () => {
     let same = 0;
     fc.assert(
       fc.property(recipes, (recipe) => {
@@ -132,7 +132,7 @@ describe('final states and states at rest are those of the full search', () => {
   });
   for (const design of designs)
     settings(design).forEach((knobs, nth) => {
-      test(`on ${design.name} ${showKnobs(knobs)}`, nth === 0 ? {} : { tags: ['long'] }, () => {
+      test(`on ${design.name} ${showKnobs(knobs)}`, nth === 0 ? {} : { tags: ['long', 'overnight'] }, () => {
         const booted = boot(design, knobs);
         compared(kernelSystem(booted.machine), start(booted, booted.workload), nth === 0 ? 5_000 : 200_000);
       });
