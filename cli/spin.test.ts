@@ -11,6 +11,7 @@ import { HOW_TO_INSTALL, spinRun, spinVersion } from './spin.ts';
 /** Beyond this a count in full states, ours and Spin's, takes too long for a test. */
 const SMALL_ENOUGH = 300_000;
 const long = { tags: ['long'] };
+const overnight = { tags: ['long', 'overnight'] };
 
 function spinAgrees<S extends object, F>(system: System<S, F>, from: S, patient: boolean, errors: Errors): string {
   const learned = new Learned(system);
@@ -38,7 +39,7 @@ describe('Spin counts the same states, steps and stuck states', () => {
   agrees('the Towers of Hanoi with six disks', towersOfHanoi(6));
   for (const n of [3, 6, 7]) agrees(`two-phase commit with ${n}`, twoPhaseCommit(n));
   for (const design of designs)
-    test(`${design.name}, every setting, in patient time`, long, (context) => {
+    test(`${design.name}, every setting, in patient time`, overnight, (context) => {
       needsSpin(context);
       for (const knobs of settings(design)) {
         const booted = boot(design, knobs);
@@ -47,7 +48,7 @@ describe('Spin counts the same states, steps and stuck states', () => {
       }
     });
   for (const design of designs)
-    test(`${design.name}, every setting with timers at any time, and its states at rest`, long, (context) => {
+    test(`${design.name}, every setting with timers at any time, and its states at rest`, overnight, (context) => {
       needsSpin(context);
       for (const knobs of settings(design)) {
         const booted = boot(design, knobs);

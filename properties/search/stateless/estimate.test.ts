@@ -100,7 +100,7 @@ describe('how many schedules', () => {
   });
   // Seeds are fixed, but designs come and go. Of 57 there were, all estimates were within 2 and all but two or three
   // intervals held; the steps were told within 5 for all but one.
-  test('on designs and small kernels', { tags: ['long'] }, () => {
+  test('on designs and small kernels', { tags: ['long', 'overnight'] }, () => {
     for (const rests of [false, true]) {
       const { systems, within2, hold, stepsWithin5 } = calibrated(
         [...ofDesigns(4), ...ofSmallKernels(60, false)],
@@ -210,7 +210,7 @@ describe('how many states', () => {
     }
   });
   // Of 99 systems, 61 of them designs: 90 intervals held and 49 were within 2 with a tenth seen; 96 and 69 with a third.
-  test('is told within the interval for designs and small kernels', { tags: ['long'] }, () => {
+  test('is told within the interval for designs and small kernels', { tags: ['long', 'overnight'] }, () => {
     const subjects = [...ofDesigns(8), ...ofSmallKernels(100, true)];
     const tenth = calibrated(subjects, 10);
     const third = calibrated(subjects, 3);
