@@ -69,22 +69,24 @@ describe.skipIf(SERVER === undefined)('a campaign over a queue', () => {
   const campaign = ['campaign', '-d', 'canary-signal-forgotten', '--batch', '100', '--lanes', '8', '--json'];
   const work = (): Running => run('work', '--queue', url, '--workers', '1', '--lost-after', '5s');
 
-  test('with two workers, one of them killed in the middle, is the one that was played alone', async () => {
-    const alone = await run(...campaign, '--until', '3000runs', '--out', 'alone', '--workers', '1').end;
+  test('with two workers, one of them killed in the middle, is the one that was played alone', {
+    tags: ['long'],
+  }, async () => {
+    const alone = await run(...campaign, '--until', '12000runs', '--out', 'alone', '--workers', '1').end;
     const first = work();
     const second = work();
-    const handing = run(...campaign, '--until', '3000runs', '--out', 'handed', '--queue', url);
+    const handing = run(...campaign, '--until', '12000runs', '--out', 'handed', '--queue', url);
     const batches = (): number =>
       existsSync(journalOf('handed'))
         ? recordsIn(journalOf('handed')).records.filter(({ kind }) => kind === 'batch').length
         : 0;
-    for (let waited = 0; waited < 120_000 && batches() < 5; waited += 50) await pause(50);
+    for (let waited = 0; waited < 120_000 && batches() < 20; waited += 50) await pause(50);
     first.child.kill('SIGKILL');
-    expect(batches()).toBeLessThan(30);
+    expect(batches()).toBeLessThan(120);
     const handed = await handing.end;
 
     expect(report(handed)).toBe(report(alone));
-    expect(report(handed)).toContain('"batches":30');
+    expect(report(handed)).toContain('"batches":120');
     expect((await first.end).status).toBe(null);
     // Counted once: no record stands there twice, and none says that the harness failed.
     const names = recordsIn(journalOf('handed')).records.map(
@@ -103,7 +105,7 @@ describe.skipIf(SERVER === undefined)('a campaign over a queue', () => {
       return readFileSync(journalOf(`${name}-whole`), 'utf8');
     };
     expect(await whole('handed')).toBe(await whole('alone'));
-  }, 600_000);
+  });
 
   test('without a server there is refused in one line', async () => {
     const { status, err } = await run('work', '--queue', `redis://127.0.0.1:${await freePort()}`, '--workers', '0').end;
