@@ -325,7 +325,7 @@ test('S-B1..S-B10: contents, accounting and LRU agree with plain bookkeeping, wh
     { numRuns: 30, seed: 19 },
   );
 });
-test('… a hundred thousand commands', { tags: ['long'] }, () => {
+test('… a hundred thousand commands', { tags: ['long', 'overnight'] }, () => {
   const long = fc.array(anyCommand, { minLength: 200, maxLength: 200 });
   fc.assert(
     fc.property(long, (commands) => play(commands)),
