@@ -105,7 +105,7 @@ describe('a search that is interrupted and gone on with ends as one that is not'
       { numRuns: 40, seed: 11 },
     );
   });
-  test('two-phase commit with 8, stopped six times', { tags: ['long'] }, () => {
+  test('two-phase commit with 8, stopped six times', { tags: ['long', 'overnight'] }, () => {
     for (const mode of ['fingerprints', 'tree'] as const) {
       const count = (levels: readonly number[]): unknown => {
         let resume: Snapshot | undefined;
@@ -202,7 +202,7 @@ describe('a sweep with properties that is interrupted says what one that is not 
       expect(swept.why).toMatch(/^fair circles were not looked for \(fence-signals, no-livelock\): only the storage/);
     }
   });
-  test('on random small kernels', { tags: ['long'] }, () => {
+  test('on random small kernels', { tags: ['long', 'overnight'] }, () => {
     fc.assert(
       fc.property(recipes, fc.array(fc.nat({ max: 9 }), { minLength: 1, maxLength: 3 }), (recipe, levels) => {
         const booted = boot(smallDesign(recipe));
