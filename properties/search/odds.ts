@@ -28,8 +28,8 @@ export interface After extends Likely {
 export type Odds =
   | {
       readonly kind: 'exact';
-      /** What comes, as a clause. */
-      readonly comes: string;
+      /** What it means that the failure comes, as a clause, where that is more than that the property is broken. */
+      readonly comes?: string;
       readonly states: number;
       /** After every step. */
       readonly along: readonly After[];
@@ -38,7 +38,7 @@ export type Odds =
     }
   | {
       readonly kind: 'sampled';
-      readonly comes: string;
+      readonly comes?: string;
       /** Walks from each of the steps. */
       readonly walks: number;
       /** Why not every state was searched. */
@@ -78,7 +78,7 @@ export function oddsAlong(
   const learned = new Learned(kernelSystem(booted.machine));
   const awaited = awaitedOn(booted, learned, run, property, want);
   if ('why' in awaited) return { kind: 'none', why: awaited.why };
-  const { comes } = awaited;
+  const comes = awaited.comes === undefined ? {} : { comes: awaited.comes };
   const from = learned.packing.pack(start(booted, run.workload));
   const { schedule } = run;
   const solved = solve(learned, from, schedule, awaited, { maxStates, patient });
@@ -88,7 +88,7 @@ export function oddsAlong(
       schedule[at - 1] === REBOOT ? [] : [{ step: stepAt(at), ...each }],
     );
     const last = along.findLast(({ low }) => low < 1);
-    return { kind: 'exact', comes, states: solved.states, along, ...(last ? { lastAvoidable: last.step } : {}) };
+    return { kind: 'exact', ...comes, states: solved.states, along, ...(last ? { lastAvoidable: last.step } : {}) };
   }
 
   const all = new Walks({ learned, awaited, patient, walks, random: new Random(seed) });
@@ -106,7 +106,7 @@ export function oddsAlong(
   }
   along.push({ step: stepAt(schedule.length), low: 1, high: 1 });
   const why = `there are more than ${grouped(maxStates)} states`;
-  return { kind: 'sampled', comes, walks, why, along, ...(lastAvoidable === undefined ? {} : { lastAvoidable }) };
+  return { kind: 'sampled', ...comes, walks, why, along, ...(lastAvoidable === undefined ? {} : { lastAvoidable }) };
 }
 
 /**

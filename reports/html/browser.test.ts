@@ -200,7 +200,7 @@ describe('a page', () => {
     expect(await order.page.locator('[aria-labelledby=argument] .graph .arrow').count()).toBe(2);
     await order.page.locator('.lanes').press('Home');
     const completes = await order.page.locator('.odds figcaption').innerText();
-    expect(completes).toContain('that all that the verdict rests on has been seen');
+    expect(completes).toContain('Here the failure is that all that the verdict rests on has been seen');
     expect(completes).toContain('50 % after step 0');
     expect(order.wrong).toEqual([]);
     await order.page.close();

@@ -12,8 +12,8 @@ import { type Learned, type Turn, type Way, apply } from '../learned.ts';
 import { leadingTo } from './markov.ts';
 
 export interface Awaited {
-  /** What it is, as a clause: 'the property is broken'. */
-  readonly comes: string;
+  /** What it means that it comes, as a clause, where that is more than that the property is broken. */
+  readonly comes?: string;
   /** All pieces. */
   readonly all: number;
   /** The pieces that this state shows. */
@@ -45,7 +45,6 @@ export function awaitedOn(
 
 /** A property is broken, in a state or by a step. */
 class Broken implements Awaited {
-  readonly comes = 'the property is broken';
   readonly all = 1;
   private readonly judging: Judging;
   private readonly wanted: string;

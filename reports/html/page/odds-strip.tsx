@@ -64,8 +64,9 @@ export function OddsStrip({
   return (
     <figure class="odds">
       <figcaption>
-        <b>How likely it had become that {odds.comes}</b>, had the scheduler gone on at random{' '}
-        <span class="quiet">({how})</span>: {likelyText(odds, selected)} after step {selected}. {noReturn(odds, steps)}
+        <b>How likely the failure had become</b>, had the scheduler gone on at random <span class="quiet">({how})</span>
+        : {likelyText(odds, selected)} after step {selected}. {noReturn(odds, steps)}
+        {odds.comes !== undefined && ` Here the failure is that ${odds.comes}.`}
       </figcaption>
       <svg
         viewBox="0 0 1000 100"
