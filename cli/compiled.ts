@@ -9,13 +9,22 @@ import {
   spawn,
   spawnSync,
 } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { packageRoot } from './files.ts';
 
 const COMPILED = join(packageRoot, '.vitest', 'compiled');
-/** Written last. */
 const STAMP = join(COMPILED, 'stamp');
 export const PROGRAM = join(COMPILED, 'dist', 'cli', 'fenceproof.js');
 
@@ -31,27 +40,24 @@ function newestSource(): number {
   return Math.max(...project.map((file) => modified(join(packageRoot, file))), ...sources.map(modified));
 }
 
-/** What vitest does before all tests. */
+/** What vitest does before all tests. Two runs may do it at once: each compiles for itself, and one copy stays. */
 export function setup(): void {
   if (modified(STAMP) > newestSource()) return;
-  rmSync(COMPILED, { recursive: true, force: true });
-  mkdirSync(COMPILED, { recursive: true });
-  for (const file of ['package.json', 'tsconfig.json']) copyFileSync(join(packageRoot, file), join(COMPILED, file));
-  for (const link of ['node_modules', 'corpus']) symlinkSync(join(packageRoot, link), join(COMPILED, link));
+  mkdirSync(dirname(COMPILED), { recursive: true });
+  const fresh = mkdtempSync(`${COMPILED}-`);
+  for (const file of ['package.json', 'tsconfig.json']) copyFileSync(join(packageRoot, file), join(fresh, file));
+  for (const link of ['node_modules', 'corpus']) symlinkSync(join(packageRoot, link), join(fresh, link));
   const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
   const project = join(packageRoot, 'tsconfig.build.json');
-  execFileSync(process.execPath, [
-    tsc,
-    '-p',
-    project,
-    '--outDir',
-    dirname(dirname(PROGRAM)),
-    '--declaration',
-    'false',
-    '--sourceMap',
-    'false',
-  ]);
-  writeFileSync(STAMP, '');
+  const options = ['--outDir', join(fresh, 'dist'), '--declaration', 'false', '--sourceMap', 'false'];
+  execFileSync(process.execPath, [tsc, '-p', project, ...options]);
+  writeFileSync(join(fresh, 'stamp'), '');
+  rmSync(COMPILED, { recursive: true, force: true });
+  try {
+    renameSync(fresh, COMPILED);
+  } catch {
+    rmSync(fresh, { recursive: true }); // the other run's copy stands there, of the same sources
+  }
 }
 
 interface Where {
